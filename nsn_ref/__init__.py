@@ -1,0 +1,1 @@
+"""Reference implementation and verification suite for nested subspace networks."""

@@ -1,0 +1,1 @@
+"""What a nested layer costs and contains. Float only, no gradients."""

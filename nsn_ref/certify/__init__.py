@@ -1,0 +1,1 @@
+"""How results are certified: complex steps, balls, rounding-error bounds."""

@@ -1,0 +1,102 @@
+"""Gradients checked against complex-step directional derivatives, with a derived tolerance.
+
+For a real-analytic f, the imaginary part of f(x + i h v) divided by h is the derivative of f along v up to h^2, without
+the cancellation of a difference quotient (Squire & Trapp, SIAM Review 40, 1998). With a random cotangent dy and a
+random direction v, the two sides of the adjoint identity
+
+    <dy, Df(x) v> = <Df(x)^T dy, v>
+
+are computed by the operation's forward on complex numbers and by its hand-written backward.
+
+The tolerance is c u sum |terms|, in which neither factor is chosen. The backward run over `certify.rounding` yields a
+bound e_i on the rounding error of each gradient element, that is, (number of roundings) u (sum of |terms|) for that
+element; the inner product with v adds gamma_n sum |g_i v_i|. The complex step forms the same terms; a complex
+product, quotient or elementary function rounds at most four times where its real counterpart rounds once. Hence
+|difference| <= 5 (sum |v_i| e_i + gamma_n sum |g_i v_i|).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from nsn_ref.certify import rounding
+
+STEP = 2.0**-300  # h^2 underflows to nothing beside 1, and dividing by h is exact
+COMPLEX_ROUNDINGS = 4  # of a complex operation, for each rounding of its real counterpart
+UNIT_ROUNDOFF = 2.0**-53
+
+
+class GradientCheck(NamedTuple):
+    """The outcome of one check; `passed` is False for NaN."""
+
+    forward: float  # <dy, Df v>, by complex step
+    backward: float  # <Df^T dy, v>, by the hand-written backward
+    tolerance: float
+
+    @property
+    def error(self):
+        """Distance between the two sides."""
+        return abs(self.forward - self.backward)
+
+    @property
+    def passed(self):
+        """Whether the error is within the tolerance."""
+        return bool(self.error <= self.tolerance)
+
+
+def check_gradient(forward, backward, inputs, rng):
+    """Compare a hand-written backward with the complex-step derivative of its forward, along one random direction.
+
+    Parameters
+    ----------
+    forward : callable
+        ``forward(*inputs)`` returns ``(y, saved)``; y is an array or a number.
+    backward : callable
+        ``backward(dy, saved)`` returns the gradients of all inputs, in order (one input: the bare gradient will do).
+    inputs : sequence of ndarray, float64
+        What is differentiated; everything else is bound into `forward`.
+    rng : numpy.random.Generator
+        Draws the cotangent and the direction, both standard normal.
+
+    Returns
+    -------
+    GradientCheck
+    """
+    inputs = [np.asarray(x, dtype=np.float64) for x in inputs]
+    direction = [rng.standard_normal(x.shape) for x in inputs]
+    y, saved = forward(*inputs)
+    dy = rng.standard_normal(np.shape(y))
+    grads = _as_tuple(backward(_like_output(dy, y), saved))
+    for x, g in zip(inputs, grads, strict=True):
+        if np.shape(g) != x.shape:
+            raise ValueError(f"check_gradient: a gradient has shape {np.shape(g)}, expected {x.shape}, its input's")
+
+    stepped, _ = forward(*(x + 1j * STEP * v for x, v in zip(inputs, direction, strict=True)))
+    along = float(np.sum(dy * (np.imag(stepped) / STEP)))
+    adjoint = float(sum(np.sum(g * v) for g, v in zip(grads, direction, strict=True)))
+
+    bounds = gradient_error_bounds(forward, backward, inputs, dy)
+    count = sum(v.size for v in direction)
+    slack = sum(
+        np.sum(np.abs(v) * e + count * UNIT_ROUNDOFF * np.abs(g * v))
+        for v, e, g in zip(direction, bounds, grads, strict=True)
+    )
+    return GradientCheck(along, adjoint, float((1 + COMPLEX_ROUNDINGS) * slack))
+
+
+def gradient_error_bounds(forward, backward, inputs, dy, dtype="float64"):
+    """Bounds on the rounding error of every gradient element, for any correct evaluation in `dtype`."""
+    with rounding.precision(dtype):
+        y, saved = forward(*(rounding.rounded(x) for x in inputs))
+        exact = rounding.rounded(dy)
+        grads = _as_tuple(backward(_like_output(exact, y), saved))
+        return [rounding.errors(g) for g in grads]
+
+
+def _like_output(dy, y):
+    """A number for a number, an array for an array."""
+    return dy if isinstance(y, np.ndarray) and y.ndim else dy[()]
+
+
+def _as_tuple(grads):
+    return grads if isinstance(grads, tuple) else (grads,)

@@ -1,0 +1,204 @@
+"""Validation of arguments: one call on an operation's first lines. Kernels never validate.
+
+Every message has the same form: function, argument, what was got, what was expected.
+"""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+
+from nsn_ref import scalars
+from nsn_ref.errors import DTypeError, LabelError, NonFiniteError, OptionError, RankError, ShapeError
+
+FLOATS = (np.float32, np.float64, np.complex128)
+
+
+def arrays(function, **named):
+    """Check that arrays agree in shape and number type and are finite; return the sizes of their axes.
+
+    Parameters
+    ----------
+    function : str
+        Name for the messages.
+    **named : (ndarray, str)
+        Array and the names of its axes, in the order of the function's arguments: ``x=(x, "... d_in")``. A name seen
+        before must have the same size again; ``...`` stands for one leading axis or more, the same ones in every
+        array; a number stands for itself.
+
+    Returns
+    -------
+    dict of str to int
+        The size of every named axis; ``"..."`` maps to the tuple of the leading ones.
+
+    Raises
+    ------
+    DTypeError, ShapeError, NonFiniteError
+    """
+    sizes = {}
+    first = None
+    for name, (array, axes) in named.items():
+        first = first or (name, array)
+        _number_type(function, name, array, *first)
+        _shape(function, name, array, axes.split(), sizes)
+        _finite(function, name, array)
+    return sizes
+
+
+def _finite(function, name, array):
+    if not scalars.isfinite(array):
+        raise NonFiniteError(f"{function}: {name} has NaN or infinity, expected finite numbers")
+
+
+def _number_type(function, name, array, first_name, first):
+    if not isinstance(array, np.ndarray):
+        raise DTypeError(f"{function}: {name} is a {type(array).__name__}, expected a numpy.ndarray")
+    if array.dtype == object:
+        kinds = {type(element) for element in array.flat}
+        bad = [kind.__name__ for kind in kinds if kind is not Fraction and not hasattr(kind, "exp")]
+        if bad or len(kinds) > 1:
+            got = ", ".join(sorted(kind.__name__ for kind in kinds))
+            raise DTypeError(f"{function}: {name} holds objects of type {got}, expected all Fraction or all arb")
+    elif array.dtype.type not in FLOATS:
+        raise DTypeError(
+            f"{function}: {name} has dtype {array.dtype}, expected float32, float64, complex128, "
+            "or an object array of Fraction or flint.arb"
+        )
+    if array.size and first.size and scalars.number_type(array) is not scalars.number_type(first):
+        raise DTypeError(
+            f"{function}: {name} holds {scalars.number_type(array).__name__}, "
+            f"expected {scalars.number_type(first).__name__} as {first_name} does"
+        )
+
+
+def _shape(function, name, array, axes, sizes):
+    leading = axes[:1] == ["..."]
+    trailing = axes[leading:]
+    split = array.ndim - len(trailing)
+    fits = split >= 1 if leading else split == 0
+    found = dict(zip(trailing, array.shape[split:], strict=True)) if fits else {}
+    if leading and fits:
+        found["..."] = array.shape[:split]
+    known = {axis: int(axis) for axis in trailing if axis.isdigit()} | sizes
+    if not fits or any(known.get(axis, size) != size for axis, size in found.items()):
+        names = ", ".join(axes)
+        values = ", ".join(_axis(axis, known) for axis in axes)
+        detail = f" = ({values})" if values != names else ""
+        raise ShapeError(f"{function}: {name} has shape {array.shape}, expected ({names}){detail}")
+    sizes.update(found)
+
+
+def _axis(axis, known):
+    value = known.get(axis, axis)
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def cotangent(function, dy, shape, like, name="dy"):
+    """Check the cotangent of an output: the output's shape, the number type of `like`, finite.
+
+    Raises
+    ------
+    DTypeError, ShapeError, NonFiniteError
+    """
+    _number_type(function, name, dy, "the saved context", like)
+    if dy.shape != shape:
+        raise ShapeError(f"{function}: {name} has shape {dy.shape}, expected {shape}, the shape of the output")
+    _finite(function, name, dy)
+
+
+def alike(function, **named):
+    """Check that arrays have one shape and one number type, and are finite.
+
+    Raises
+    ------
+    DTypeError, ShapeError, NonFiniteError
+    """
+    (first_name, first), *rest = named.items()
+    _number_type(function, first_name, first, first_name, first)
+    for name, array in rest:
+        _number_type(function, name, array, first_name, first)
+        if array.shape != first.shape:
+            raise ShapeError(f"{function}: {name} has shape {array.shape}, expected {first.shape} as {first_name} has")
+    for name, array in named.items():
+        _finite(function, name, array)
+
+
+def rank(function, value, R, name="rank"):
+    """Check that a rank is an integer in 1..R.
+
+    Raises
+    ------
+    RankError
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not 1 <= value <= R:
+        raise RankError(f"{function}: {name} is {value!r}, expected an integer in 1..{R}")
+
+
+def ranks(function, values, R):
+    """Check a non-empty sequence of ranks, each an integer in 1..R, in any order, duplicates allowed.
+
+    Raises
+    ------
+    RankError
+    """
+    if not isinstance(values, (tuple, list, np.ndarray)) or len(values) == 0:
+        raise RankError(f"{function}: ranks is {values!r}, expected a non-empty sequence of integers in 1..{R}")
+    for k, value in enumerate(values):
+        rank(function, value, R, name=f"ranks[{k}]")
+
+
+def labels(function, name, array, shape, classes, ignore_index=None):
+    """Check integer labels in 0..classes-1 (or equal to `ignore_index`) of the given shape.
+
+    Raises
+    ------
+    DTypeError, ShapeError, LabelError
+    """
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "iu":
+        got = f"dtype {array.dtype}" if isinstance(array, np.ndarray) else f"type {type(array).__name__}"
+        raise DTypeError(f"{function}: {name} has {got}, expected an ndarray of integers")
+    if array.shape != shape:
+        raise ShapeError(f"{function}: {name} has shape {array.shape}, expected {shape}")
+    bad = (array < 0) | (array >= classes)
+    if ignore_index is not None:
+        bad &= array != ignore_index
+    if bad.any():
+        raise LabelError(f"{function}: {name} has the label {array[bad][0]}, expected integers in 0..{classes - 1}")
+
+
+def choice(function, name, value, allowed):
+    """Check that an option is one of the allowed names.
+
+    Raises
+    ------
+    OptionError
+    """
+    if value not in allowed:
+        raise OptionError(f"{function}: {name} is {value!r}, expected one of {', '.join(map(repr, allowed))}")
+
+
+def between(function, name, value, low=-math.inf, high=math.inf, *, open_low=False, open_high=False):
+    """Check that a real option lies in an interval; NaN never does.
+
+    Raises
+    ------
+    OptionError
+    """
+    number = isinstance(value, (int, float, Fraction, np.floating, np.integer)) and not isinstance(value, bool)
+    inside = number and (low < value if open_low else low <= value) and (value < high if open_high else value <= high)
+    if not inside:
+        interval = f"{'(' if open_low else '['}{low}, {high}{')' if open_high else ']'}"
+        raise OptionError(f"{function}: {name} is {value!r}, expected a number in {interval}")
+
+
+def integer(function, name, value, low, high=None):
+    """Check that an option is an integer of at least `low` (and at most `high`).
+
+    Raises
+    ------
+    OptionError
+    """
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or value < low or (high is not None and value > high):
+        span = f"of at least {low}" if high is None else f"in {low}..{high}"
+        raise OptionError(f"{function}: {name} is {value!r}, expected an integer {span}")

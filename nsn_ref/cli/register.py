@@ -1,0 +1,11 @@
+"""The list of commands, in the order that `nsn-ref --help` shows them."""
+
+
+def commands(app):
+    """Attach every command to the application."""
+    from nsn_ref.cli import cost, frontier, golden, train
+
+    app.add_typer(golden.app, name="golden")
+    app.add_typer(train.app, name="train")
+    app.command(name="frontier")(frontier.frontier)
+    app.command(name="cost")(cost.cost)

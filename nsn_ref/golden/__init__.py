@@ -1,0 +1,1 @@
+"""Golden suites: building, checking, ports."""

@@ -1,0 +1,1 @@
+"""Networks: explicit chains of operations with hand-written backward passes."""

@@ -1,0 +1,109 @@
+"""The objective over K sampled ranks: each rank's loss weighted by a learned uncertainty s = log sigma^2."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from nsn_ref import checks
+from nsn_ref.scalars import exp, log1p, logistic, maximum, number, zeros_like
+
+VARIANTS = ("uncertainty", "classification", "bounded")
+
+
+class ObjectiveSaved(NamedTuple):
+    """What the backward pass needs."""
+
+    losses: np.ndarray  # (K,)
+    s: np.ndarray  # (R,)
+    w: np.ndarray  # (K,): the weight of each loss
+    ranks: tuple  # K ranks
+    variant: str
+
+
+def objective_forward(losses, s, ranks, *, variant="uncertainty"):
+    """Sum over the sampled ranks of a weight, falling in s, times the loss, plus a penalty, rising in s.
+
+    ================  ==============  ============  ===========================================================
+    variant           weight          penalty       source
+    ================  ==============  ============  ===========================================================
+    "uncertainty"     exp(-s)         s             arXiv:2509.17874v1, Eq. 3; unbounded below as a loss goes to 0
+    "classification"  exp(-s)         s / 2         Kendall, Gal & Cipolla, arXiv:1705.07115, Eq. 10
+    "bounded"         exp(-s) / 2     ln(1 + e^s)   Liebel & Koerner, arXiv:1805.06334, Eq. 3; never negative
+    ================  ==============  ============  ===========================================================
+
+    Minimised over s, "uncertainty" gives s_k = ln L_k and the weight 1 / L_k: a rank with a larger loss weighs less.
+
+    Parameters
+    ----------
+    losses : ndarray, shape (K,)
+        One loss for each sampled rank, in the order of `ranks`.
+    s : ndarray, shape (R,)
+        Log-variances by rank: rank r has s[r - 1].
+    ranks : sequence of K ints, each in 1..R
+        In any order, duplicates allowed (each counts).
+    variant : {"uncertainty", "classification", "bounded"}
+
+    Returns
+    -------
+    total : number
+    saved : ObjectiveSaved
+
+    Raises
+    ------
+    ShapeError, DTypeError, NonFiniteError, RankError, OptionError
+
+    Notes
+    -----
+    Source: arXiv:2509.17874v1, sec. 2.2.
+    """
+    name = "objective_forward"
+    checks.choice(name, "variant", variant, VARIANTS)
+    checks.ranks(name, ranks, len(s))
+    checks.arrays(name, losses=(losses, str(len(ranks))), s=(s, "R"))
+    s_k = s[np.array(ranks) - 1]
+    w = exp(-s_k) / 2 if variant == "bounded" else exp(-s_k)
+    if variant == "uncertainty":
+        penalty = s_k
+    elif variant == "classification":
+        penalty = s_k / 2
+    else:
+        penalty = _softplus(s_k)
+    return (w * losses + penalty).sum(), ObjectiveSaved(losses, s, w, tuple(ranks), variant)
+
+
+def objective_backward(dtotal, saved):
+    """Gradients with respect to the losses and the log-variances; ranks that were not sampled get exactly zero.
+
+    Parameters
+    ----------
+    dtotal : number
+    saved : ObjectiveSaved
+
+    Returns
+    -------
+    dlosses : ndarray, shape (K,)
+    ds : ndarray, shape (R,)
+
+    Notes
+    -----
+    Source: the derivative of arXiv:2509.17874v1, Eq. 3, and of the variants.
+    """
+    losses, s, w, ranks, variant = saved
+    dlosses = w * dtotal  # total = sum(w * losses + penalty)
+    if variant == "uncertainty":
+        dpenalty = 1
+    elif variant == "classification":
+        dpenalty = number(1, like=s) / 2
+    else:
+        dpenalty = logistic(s[np.array(ranks) - 1])
+    ds_k = (dpenalty - w * losses) * dtotal  # dw/ds = -w
+    ds = zeros_like(s)
+    for k, r in enumerate(ranks):
+        ds[r - 1] = ds[r - 1] + ds_k[k]
+    return dlosses, ds
+
+
+def _softplus(s):
+    """ln(1 + e^s) without overflow."""
+    m = maximum(s, zeros_like(s))
+    return m + log1p(exp(s - 2 * m))

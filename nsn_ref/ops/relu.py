@@ -1,0 +1,55 @@
+"""Rectified linear unit: y = max(z, 0)."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from nsn_ref import checks
+from nsn_ref.scalars import positive, where, zeros_like
+
+
+class ReluSaved(NamedTuple):
+    """What the backward pass needs."""
+
+    z: np.ndarray  # (..., d)
+
+
+def relu_forward(z):
+    """Keep what is positive.
+
+    Parameters
+    ----------
+    z : ndarray, any shape with at least one axis
+
+    Returns
+    -------
+    y : ndarray, the shape of z
+    saved : ReluSaved
+
+    Raises
+    ------
+    DTypeError, NonFiniteError
+    """
+    checks.arrays("relu_forward", z=(z, "... d"))
+    return where(positive(z), z, zeros_like(z)), ReluSaved(z)
+
+
+def relu_backward(dy, saved):
+    """Pass the cotangent where z > 0; at z = 0 the derivative is taken as 0.
+
+    Parameters
+    ----------
+    dy : ndarray, the shape of z
+    saved : ReluSaved
+
+    Returns
+    -------
+    dz : ndarray, the shape of z
+
+    Raises
+    ------
+    ShapeError, DTypeError, NonFiniteError
+    """
+    (z,) = saved
+    checks.cotangent("relu_backward", dy, z.shape, like=z)
+    return where(positive(z), dy, zeros_like(dy))  # y = max(z, 0)

@@ -1,0 +1,1 @@
+"""From dense weights to nested factors."""

@@ -1,0 +1,1 @@
+"""Training: rank sampling, optimisers, schedules, the loop, checkpoints."""
