@@ -1,0 +1,252 @@
+"""A network that is a chain of layers: forward and backward at one rank, or at K ranks over one shared input."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from nsn_ref import checks
+from nsn_ref import ops as reference
+from nsn_ref.errors import OptionError, RankError, ShapeError
+from nsn_ref.nets.layers import Activation, sum_grads
+
+
+class ChainSaved(NamedTuple):
+    """What the backward pass at one rank needs."""
+
+    layers: tuple  # the layers that were run
+    contexts: tuple  # the saved context of each
+    outputs: tuple  # the output of each
+    ops: object  # the operations that were run
+
+
+class RanksSaved(NamedTuple):
+    """What the backward pass at K ranks needs."""
+
+    trunk: ChainSaved  # the layers before the first one with a rank
+    layer: object  # the first layer with a rank
+    context: object  # its saved context
+    tails: tuple  # K ChainSaved: the layers after it, at each rank
+
+
+class Chain:
+    """Base of the networks. A subclass is a frozen dataclass with `layers`, `input_axes` and `R`.
+
+    Parameters are a flat dict of str to ndarray. Beside those of the layers it holds ``s``, shape (R,): the
+    log-variances of the objective, by rank.
+
+    A rank is an int, which every nested layer runs at (or at its own R, if that is smaller), or a tuple with one rank
+    for each nested layer. A tuple shares the log-variance of its largest rank.
+    """
+
+    @property
+    def nested_layers(self):
+        """The layers that have a rank, in order."""
+        return tuple(layer for layer in self.layers if layer.ranked)
+
+    def shapes(self):
+        """Shape of every parameter by its name, in the order of the layers; ``s`` last."""
+        shapes = {}
+        for layer in self.layers:
+            shapes |= layer.shapes()
+        return shapes | {"s": (self.R,)}
+
+    def init(self, rng, dtype=np.float32, initialisation="random"):
+        """Draw parameters that keep the scale of activations at full rank; biases and log-variances are 0.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            Drawn from in float64 and in the order of the layers: the dtype changes only the rounding.
+        dtype : {float32, float64}
+        initialisation : {"random", "svd"}
+            "random": A ~ N(0, 1 / d_in), B ~ N(0, gain / R), with gain 2 before an activation and 1 at the head.
+            "svd": B = U sqrt(S), A = sqrt(S) V^T of a matrix ~ N(0, gain / d_in) (arXiv:2509.17874v1, app. B.2).
+
+        Returns
+        -------
+        dict of str to ndarray
+
+        Raises
+        ------
+        OptionError
+        """
+        name = f"{type(self).__name__}.init"
+        checks.choice(name, "initialisation", initialisation, ("random", "svd"))
+        checks.choice(name, "dtype", np.dtype(dtype).name, ("float32", "float64"))
+        params = {}
+        for layer in self.layers:
+            params |= layer.init(rng, initialisation)
+        params["s"] = np.zeros(self.R)
+        return {key: value.astype(dtype) for key, value in params.items()}
+
+    def layer_ranks(self, rank, function="layer_ranks"):
+        """The rank of each nested layer: an int is the same for all, as far as a layer has that many components.
+
+        Raises
+        ------
+        RankError
+        """
+        if not isinstance(rank, tuple):
+            checks.rank(function, rank, self.R)
+            return tuple(min(int(rank), layer.R) for layer in self.nested_layers)
+        if len(rank) != len(self.nested_layers):
+            raise RankError(
+                f"{function}: rank is {rank!r}, expected an int or a tuple with one rank for each of the "
+                f"{len(self.nested_layers)} nested layers"
+            )
+        for i, (r, layer) in enumerate(zip(rank, self.nested_layers, strict=True)):
+            checks.rank(function, r, layer.R, name=f"rank[{i}]")
+        return tuple(map(int, rank))
+
+    def check(self, function, params, x):
+        """Check the parameters' names, shapes and number type, and the input's; everything must be finite.
+
+        Raises
+        ------
+        ShapeError, DTypeError, NonFiniteError
+        """
+        shapes = self.shapes()
+        if missing := shapes.keys() - params.keys():
+            raise ShapeError(f"{function}: params has no {sorted(missing)[0]!r}, expected {', '.join(shapes)}")
+        if unknown := params.keys() - shapes.keys():
+            raise ShapeError(f"{function}: params has {sorted(unknown)[0]!r}, expected only {', '.join(shapes)}")
+        named = {key: (params[key], " ".join(map(str, shape))) for key, shape in shapes.items()}
+        checks.arrays(function, x=(x, self.input_axes), **named)
+
+    def forward(self, params, x, rank, ops=reference):
+        """Logits at one rank.
+
+        Parameters
+        ----------
+        params : dict of str to ndarray
+        x : ndarray
+            In the shape of `input_axes`, in the number system of the parameters.
+        rank : int or tuple of int
+        ops : module
+            `nsn_ref.ops`, or `nsn_ref.kernels` for float32 and float64.
+
+        Returns
+        -------
+        logits : ndarray, shape (n, C)
+        saved : ChainSaved
+
+        Raises
+        ------
+        ShapeError, DTypeError, NonFiniteError, RankError
+        """
+        function = f"{type(self).__name__}.forward"
+        self.check(function, params, x)
+        return run_forward(self.layers, params, x, self.layer_ranks(rank, function), ops)
+
+    def backward(self, dlogits, saved):
+        """Gradients at the rank of the forward pass; components above it get exactly zero.
+
+        Parameters
+        ----------
+        dlogits : ndarray, the shape of the logits
+        saved : ChainSaved
+
+        Returns
+        -------
+        grads : dict of str to ndarray
+            By parameter name; the logits do not depend on ``s``, which is not among them.
+        dx : ndarray, the shape of x
+        """
+        return run_backward(dlogits, saved)
+
+    def forward_ranks(self, params, x, ranks, ops=reference):
+        """Logits at K ranks. Up to the first nested layer the ranks share one pass.
+
+        Parameters
+        ----------
+        params, x, ops
+            As in `forward`.
+        ranks : sequence of K ranks
+            Each an int or a tuple, in any order, duplicates allowed.
+
+        Returns
+        -------
+        logits : ndarray, shape (K, n, C)
+        saved : RanksSaved
+
+        Raises
+        ------
+        ShapeError, DTypeError, NonFiniteError, RankError
+        """
+        function = f"{type(self).__name__}.forward_ranks"
+        self.check(function, params, x)
+        if not isinstance(ranks, (tuple, list)) or not ranks:
+            raise RankError(f"{function}: ranks is {ranks!r}, expected a non-empty list of ranks")
+        ranks = [self.layer_ranks(rank, function) for rank in ranks]
+        at = self.layers.index(self.nested_layers[0]) if self.nested_layers else len(self.layers) - 1
+        h, trunk = run_forward(self.layers[:at], params, x, (), ops)
+        layer = self.layers[at]
+        hs, context = layer.forward_ranks(params, h, [r[0] if r else None for r in ranks], ops)
+        logits, tails = zip(
+            *(run_forward(self.layers[at + 1 :], params, h, r[1:], ops) for h, r in zip(hs, ranks, strict=True)),
+            strict=True,
+        )
+        return np.stack(logits), RanksSaved(trunk, layer, context, tails)
+
+    def backward_ranks(self, dlogits, saved, dhidden=None):
+        """Gradients of K logits, summed.
+
+        Parameters
+        ----------
+        dlogits : ndarray, shape (K, n, C)
+        saved : RanksSaved
+        dhidden : sequence of K lists, optional
+            Cotangents of the outputs that `hidden` lists, for what else depends on them.
+
+        Returns
+        -------
+        grads : dict of str to ndarray
+        dx : ndarray, the shape of x
+        """
+        trunk, layer, context, tails = saved
+        dhidden = [()] * len(tails) if dhidden is None else dhidden
+        grads, dhs = zip(
+            *(run_backward(dz, tail, dh) for dz, tail, dh in zip(dlogits, tails, dhidden, strict=True)), strict=True
+        )
+        dh, own = layer.backward_ranks(np.stack(dhs), context, trunk.ops)
+        below, dx = run_backward(dh, trunk)
+        return below | own | sum_grads(grads), dx
+
+
+def hidden(saved):
+    """The outputs of the activations of a `ChainSaved`, in order."""
+    return [y for layer, y in zip(saved.layers, saved.outputs, strict=True) if isinstance(layer, Activation)]
+
+
+def run_forward(layers, params, x, ranks, ops):
+    """Run layers in order; `ranks` holds one rank for each layer that has one."""
+    ranks = iter(ranks)
+    contexts, outputs = [], []
+    for layer in layers:
+        x, context = layer.forward(params, x, next(ranks) if layer.ranked else None, ops)
+        contexts.append(context)
+        outputs.append(x)
+    return x, ChainSaved(tuple(layers), tuple(contexts), tuple(outputs), ops)
+
+
+def run_backward(dy, saved, dhidden=()):
+    """Gradients by name, and the cotangent of the input; `dhidden` is added at the outputs that `hidden` lists."""
+    dhidden, grads = list(dhidden), {}
+    for layer, context in zip(reversed(saved.layers), reversed(saved.contexts), strict=True):
+        if dhidden and isinstance(layer, Activation):
+            dy = dy + dhidden.pop()
+        dy, own = layer.backward(dy, context, saved.ops)
+        grads |= own
+    return grads, dy
+
+
+def check_nested(function, nested, count):
+    """Check one boolean for each layer.
+
+    Raises
+    ------
+    OptionError
+    """
+    good = isinstance(nested, tuple) and len(nested) == count and all(isinstance(flag, bool) for flag in nested)
+    if not good:
+        raise OptionError(f"{function}: nested is {nested!r}, expected a tuple of {count} booleans, one for each layer")
