@@ -123,6 +123,47 @@ def alike(function, **named):
         _finite(function, name, array)
 
 
+def number(function, name, value, like):
+    """Check the cotangent of a scalar: one finite number of the number type of `like`.
+
+    A Python int is exact in every number system; a Python float may stand beside floats, where it changes no dtype.
+
+    Raises
+    ------
+    DTypeError, ShapeError, NonFiniteError
+    """
+    kind = scalars.number_type(like)
+    plain = type(value) is int or (type(value) is float and not scalars.is_object(like))
+    if not plain and scalars.number_type(value) is not kind:
+        raise DTypeError(f"{function}: {name} is a {type(value).__name__}, expected a {kind.__name__}")
+    if np.ndim(value):
+        raise ShapeError(f"{function}: {name} has shape {value.shape}, expected a number")
+    _finite(function, name, value)
+
+
+def not_empty(function, name, array):
+    """Check that an array has an element: the mean over none does not exist.
+
+    Raises
+    ------
+    ShapeError
+    """
+    if array.size == 0:
+        raise ShapeError(f"{function}: {name} has shape {array.shape}, expected at least one element")
+
+
+def above_zero(function, name, array):
+    """Check that every element of an array is positive.
+
+    Raises
+    ------
+    OptionError
+    """
+    bad = ~scalars.positive(array)
+    if bad.any():
+        raise OptionError(f"{function}: {name} has the element {array[bad][0]}, expected numbers > 0")
+
+
 def rank(function, value, R, name="rank"):
     """Check that a rank is an integer in 1..R.
 
@@ -145,6 +186,21 @@ def ranks(function, values, R):
         raise RankError(f"{function}: ranks is {values!r}, expected a non-empty sequence of integers in 1..{R}")
     for k, value in enumerate(values):
         rank(function, value, R, name=f"ranks[{k}]")
+
+
+def losses_at_ranks(function, losses, at, **by_rank):
+    """Check K losses, the K ranks that they belong to, and an array of one number for each rank 1..R.
+
+    Raises
+    ------
+    DTypeError, ShapeError, NonFiniteError, RankError
+    """
+    ((name, array),) = by_rank.items()
+    sizes = arrays(function, losses=(losses, "K"), **{name: (array, "R")})
+    ranks(function, at, sizes["R"])
+    if sizes["K"] != len(at):
+        got = f"losses has shape {losses.shape}"
+        raise ShapeError(f"{function}: {got}, expected (K,) = ({len(at)},), one for each of ranks")
 
 
 def labels(function, name, array, shape, classes, ignore_index=None):
@@ -191,14 +247,14 @@ def between(function, name, value, low=-math.inf, high=math.inf, *, open_low=Fal
         raise OptionError(f"{function}: {name} is {value!r}, expected a number in {interval}")
 
 
-def integer(function, name, value, low, high=None):
-    """Check that an option is an integer of at least `low` (and at most `high`).
+def integer(function, name, value, low=None, high=None):
+    """Check that an option is an integer, where given of at least `low` and at most `high`.
 
     Raises
     ------
     OptionError
     """
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not whole or value < low or (high is not None and value > high):
-        span = f"of at least {low}" if high is None else f"in {low}..{high}"
-        raise OptionError(f"{function}: {name} is {value!r}, expected an integer {span}")
+    if not whole or (low is not None and value < low) or (high is not None and value > high):
+        span = "" if low is None else f" of at least {low}" if high is None else f" in {low}..{high}"
+        raise OptionError(f"{function}: {name} is {value!r}, expected an integer{span}")

@@ -5,18 +5,25 @@ floating-point evaluation of the same formula can have, whatever order it sums i
 into sums. The bound is a running error analysis (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed.,
 sec. 3.3) in which a sum stays open until it is used:
 
-- a sum of t_1..t_n keeps sum |t_i| and the number of additions; in any order, n - 2 partial sums are each at most
-  sum |t_i| in magnitude and the last addition rounds the result itself, so the error is at most
-  (n - 2) u sum |t_i| + u |result|, to first order in u (second-order terms are covered by the gamma form used below);
-- a product, quotient or square root rounds once: u |result|; a power of two scales exactly;
+- a sum of t_1..t_n keeps sum |t_i| and the number of additions; in any order a term passes through at most n - 2
+  partial sums before the last addition, which rounds the result itself, so the error is at most
+  gamma_(n-2) sum |t_i| + u |result|;
+- a product or square root rounds once: u |result|; a quotient twice, as the product with a reciprocal does; a power of
+  two scales exactly;
 - an elementary function is allowed `ELEMENTARY_ULPS` u |result|; where the usual formulas cancel (1 + tanh, 1 - erf)
   the allowance is absolute.
 
+The value v itself is one such evaluation, in float64: it lies within the bound e of the exact number, and any other
+evaluation lies within e of that. Hence |exact| <= |v| + e and |computed| <= |v| + 2 e, which the propagation uses
+throughout; a decision is taken only where v - 2 e and v + 2 e agree.
+
 The unit roundoff u and the smallest normal number come from `precision`; subnormal results may be flushed to zero.
+Overflow is not covered: a port whose intermediate results overflow has no bound.
 """
 
 import contextlib
 import contextvars
+import functools
 import math
 
 import numpy as np
@@ -65,6 +72,16 @@ def _collect(array, get):
     return out
 
 
+def _yields_to_arrays(method):
+    """Let NumPy apply `number * array` to each element, as it does by itself for `array * number`."""
+
+    @functools.wraps(method)
+    def operator(self, other):
+        return NotImplemented if isinstance(other, np.ndarray) else method(self, other)
+
+    return operator
+
+
 class Rounded:
     """A value `v`, an error bound, and the open sum it may be part of."""
 
@@ -74,14 +91,16 @@ class Rounded:
         self.v = v
         self._e = e  # errors of the terms
         self._additions = additions  # additions not yet charged
-        self._magnitude = abs(v) + e if magnitude is None else magnitude  # sum of |terms|, errors included
+        self._magnitude = abs(v) + 2 * e if magnitude is None else magnitude  # sum of |terms|, as computed anywhere
 
     @classmethod
     def from_number(cls, value):
-        """A constant, which a port may have to round to its format."""
+        """A constant: exact where the format has it, else rounded once."""
         v = float(value)
-        exact = v == int(v) if math.isfinite(v) else True
-        return cls(v, 0.0 if exact else _FORMAT.get()[0] * abs(v))
+        u, tiny = _FORMAT.get()
+        significand = math.frexp(v)[0] / u if math.isfinite(v) else 0.0
+        exact = v == value and significand == int(significand) and (v == 0 or abs(v) >= tiny)
+        return cls(v) if exact else cls(v, u * abs(v) + tiny)
 
     @classmethod
     def pi(cls):
@@ -94,10 +113,9 @@ class Rounded:
         n = self._additions
         if n == 0:
             return self._e
-        u = _FORMAT.get()[0]
-        gamma = (n - 1) * u / (1 - n * u)
-        inner = self._e + gamma * self._magnitude
-        return inner + u * (abs(self.v) + inner)
+        u, tiny = _FORMAT.get()
+        inner = self._e + _gamma(n - 1, u) * self._magnitude + n * tiny
+        return (inner + u * (abs(self.v) + inner)) / (1 - u)
 
     def is_finite(self):
         """True where the value and its bound are finite."""
@@ -108,6 +126,7 @@ class Rounded:
 
     # --- arithmetic -------------------------------------------------------------------------------------------------
 
+    @_yields_to_arrays
     def __add__(self, other):
         other = _lift(other)
         if other.is_zero():
@@ -122,46 +141,57 @@ class Rounded:
     def __neg__(self):
         return Rounded(-self.v, self._e, self._magnitude, self._additions)
 
+    @_yields_to_arrays
     def __sub__(self, other):
         return self.closed() + -_lift(other).closed()
 
     def __rsub__(self, other):
         return _lift(other) - self
 
+    @_yields_to_arrays
     def __mul__(self, other):
         a, b = self, _lift(other)
+        if a.is_zero() or b.is_zero():
+            return Rounded(0.0)
         ea, eb = a.error, b.error
         v = a.v * b.v
-        e = abs(a.v) * eb + abs(b.v) * ea + ea * eb
-        exact = (ea == 0 and _is_power_of_two(a.v)) or (eb == 0 and _is_power_of_two(b.v)) or (v == 0 and e == 0)
-        return Rounded(v, e) if exact else _round(v, e, 1)
+        e = abs(a.v) * eb + abs(b.v) * ea + 3 * ea * eb  # |a| <= |a.v| + ea, |b| <= |b.v| + eb
+        scaled = (ea == 0 and _is_power_of_two(a.v)) or (eb == 0 and _is_power_of_two(b.v))
+        return _scaled(v, e) if scaled else _round(v, e, 1)
 
     __rmul__ = __mul__
 
+    @_yields_to_arrays
     def __truediv__(self, other):
         b = _lift(other)
         eb = b.error
-        if not eb < abs(b.v):
+        if not 4 * eb < abs(b.v):
             raise NeedMorePrecision(f"division by {b}, which may be zero")
+        if self.is_zero():
+            return self
         v = self.v / b.v
-        e = (self.error + abs(v) * eb) / (abs(b.v) - eb)
-        exact = (eb == 0 and _is_power_of_two(b.v)) or (v == 0 and e == 0)
-        return Rounded(v, e) if exact else _round(v, e, 1)
+        quotient = (abs(self.v) + self.error) / (abs(b.v) - eb)
+        e = (self.error + quotient * eb) / (abs(b.v) - 2 * eb)
+        return _scaled(v, e) if eb == 0 and _is_power_of_two(b.v) else _round(v, e, 2)
 
     def __rtruediv__(self, other):
         return _lift(other) / self
 
     def __pow__(self, exponent):
-        power = self
-        for _ in range(exponent - 1):
-            power = power * self
-        return power
+        """By multiplications or by a library function, whichever is worse."""
+        if exponent == 0:
+            return Rounded(1.0)
+        if exponent == 1 or self.is_zero():
+            return self
+        v, e = self.v**exponent, exponent * self.error * (abs(self.v) + 2 * self.error) ** (exponent - 1)
+        scaled = self.error == 0 and _is_power_of_two(self.v)
+        return _scaled(v, e) if scaled else _round(v, e, max(exponent - 1, ELEMENTARY_ULPS))
 
     def __gt__(self, other):
         difference = self - other
-        if difference.v - difference.error > 0:
+        if difference.v - 2 * difference.error > 0:
             return True
-        if difference.v + difference.error <= 0:
+        if difference.v + 2 * difference.error <= 0:
             return False
         raise NeedMorePrecision(f"the sign of {difference} is undecided")
 
@@ -179,43 +209,46 @@ class Rounded:
         """True where every evaluation gives exactly zero."""
         return self.v == 0 and self._magnitude == 0
 
-    # --- elementary functions: |f(x + e) - f(x)| by a bound on the slope, plus the function's own error --------------
+    # --- elementary functions: (a bound on the slope) times the error of x, plus the function's own error ------------
 
     def exp(self):
         """e^x."""
-        v = math.exp(self.v)
-        return _round(v, v * math.expm1(self.error), ELEMENTARY_ULPS)
+        return _round(_exp(self.v), self._exp_error(), ELEMENTARY_ULPS)
 
     def expm1(self):
         """e^x - 1."""
-        return _round(math.expm1(self.v), math.exp(self.v) * math.expm1(self.error), ELEMENTARY_ULPS)
+        return _round(_exp(self.v, math.expm1), self._exp_error(), ELEMENTARY_ULPS)
 
     def log(self):
         """ln x."""
-        return _round(math.log(self.v), -math.log1p(-self._relative_error()), ELEMENTARY_ULPS)
+        lowest = self._lowest_positive()
+        return _round(math.log(self.v), self.error / lowest, ELEMENTARY_ULPS)
 
     def log1p(self):
         """ln (1 + x)."""
-        slope = 1 / (1 + self.v - self.error)
-        return _round(math.log1p(self.v), slope * self.error, ELEMENTARY_ULPS)
+        lowest = (Rounded(1.0) + self)._lowest_positive()
+        return _round(math.log1p(self.v), self.error / lowest, ELEMENTARY_ULPS)
 
     def sqrt(self):
         """Square root; rounds once."""
         if self.is_zero():
             return self
-        v = math.sqrt(self.v)
-        return _round(v, v * (1 - math.sqrt(1 - self._relative_error())), 1)
+        return _round(math.sqrt(self.v), self.error / (2 * math.sqrt(self._lowest_positive())), 1)
+
+    def rsqrt(self):
+        """1 / sqrt(x), which has instructions of its own."""
+        lowest = self._lowest_positive()
+        return _round(1 / math.sqrt(self.v), self.error / (2 * lowest * math.sqrt(lowest)), ELEMENTARY_ULPS)
 
     def tanh(self):
         """Hyperbolic tangent."""
-        slope = 1 - math.tanh(self._nearest_to_zero()) ** 2
-        return _round(math.tanh(self.v), slope * self.error, ELEMENTARY_ULPS)
+        return _round(math.tanh(self.v), _sech_squared(self._nearest_to_zero()) * self.error, ELEMENTARY_ULPS)
 
     def logistic(self):
         """1 / (1 + e^-x); the allowance is absolute, so that (1 + tanh(x / 2)) / 2 may be used."""
-        half = 0.5 * (1 + math.tanh(self.v / 2)) if self.v > -30 else math.exp(self.v)
-        slope = 0.25 / math.cosh(min(self._nearest_to_zero() / 2, 300)) ** 2
-        return _round(half, slope * self.error, ELEMENTARY_ULPS, scale=1.0)
+        v = 1 / (1 + math.exp(-self.v)) if self.v > 0 else _exp(self.v) / (1 + _exp(self.v))
+        slope = 0.25 * _sech_squared(self._nearest_to_zero() / 2)
+        return _round(v, slope * self.error, ELEMENTARY_ULPS, scale=1.0)
 
     def erf(self):
         """Error function."""
@@ -225,27 +258,52 @@ class Rounded:
         """1 - erf(x); the allowance is absolute, so that the subtraction may be used."""
         return _round(math.erfc(self.v), self._erf_slope() * self.error, ELEMENTARY_ULPS, scale=1.0)
 
+    def _exp_error(self):
+        """The smaller of e^largest |difference| and e^largest: the second where x is very negative and inaccurate."""
+        return _exp(self.v + 2 * self.error) * min(self.error, 1.0)
+
     def _erf_slope(self):
         return 2 / math.sqrt(math.pi) * math.exp(-min(self._nearest_to_zero() ** 2, 700))
 
     def _nearest_to_zero(self):
-        return max(abs(self.v) - self.error, 0.0)
+        return max(abs(self.v) - 2 * self.error, 0.0)
 
-    def _relative_error(self):
-        if not self.error < self.v:
+    def _lowest_positive(self):
+        lowest = self.v - 2 * self.error
+        if not lowest > self.v / 4:
             raise NeedMorePrecision(f"{self} may not be positive")
-        return self.error / self.v
+        return lowest
 
 
 def _lift(x):
-    """A Python or NumPy number is exact: operations write only small integers as literals."""
-    return x if isinstance(x, Rounded) else Rounded(float(x))
+    return x if isinstance(x, Rounded) else Rounded.from_number(x)
+
+
+def _gamma(n, u):
+    return n * u / (1 - n * u)
 
 
 def _round(v, e, ulps, scale=0.0):
-    """Charge `ulps` unit roundoffs of the result (at least of `scale`), and a flush to zero."""
+    """Charge `ulps` roundings of the result (at least of `scale`), and a flush to zero."""
     u, tiny = _FORMAT.get()
-    return Rounded(v, e + ulps * u * max(abs(v) + e, scale) + tiny)
+    return Rounded(v, e + _gamma(ulps, u) * max(abs(v) + 2 * e, scale) + tiny)
+
+
+def _scaled(v, e):
+    """Charge no rounding, but a flush to zero where the result may be subnormal."""
+    tiny = _FORMAT.get()[1]
+    return Rounded(v, e if abs(v) - 2 * e >= tiny else e + tiny)
+
+
+def _exp(x, function=math.exp):
+    try:
+        return function(x)
+    except OverflowError:
+        return math.inf
+
+
+def _sech_squared(x):
+    return 1 / math.cosh(min(x, 350)) ** 2
 
 
 def _is_power_of_two(x):

@@ -1,25 +1,76 @@
 """The reference: one operation per file, backward directly under forward, over every number system."""
 
 from nsn_ref.ops.dense import DenseSaved, dense_backward, dense_forward
+from nsn_ref.ops.gradnorm import GradnormSaved, gradnorm_backward, gradnorm_forward, gradnorm_targets, renormalised
+from nsn_ref.ops.hard_orthogonality import (
+    HardOrthogonalitySaved,
+    hard_orthogonality_backward,
+    hard_orthogonality_forward,
+)
+from nsn_ref.ops.hidden_regularisation import (
+    HiddenRegularisationSaved,
+    hidden_regularisation_backward,
+    hidden_regularisation_forward,
+)
+from nsn_ref.ops.kl_distillation import KlDistillationSaved, kl_distillation_backward, kl_distillation_forward
+from nsn_ref.ops.logits_regularisation import (
+    LogitsRegularisationSaved,
+    logits_regularisation_backward,
+    logits_regularisation_forward,
+)
+from nsn_ref.ops.loss_weights import analytic_weights, softmax_weights
+from nsn_ref.ops.mean_squared_error import (
+    MeanSquaredErrorSaved,
+    mean_squared_error_backward,
+    mean_squared_error_forward,
+)
 from nsn_ref.ops.multirank_linear import MultirankLinearSaved, multirank_linear_backward, multirank_linear_forward
 from nsn_ref.ops.nested_linear import NestedLinearSaved, nested_linear_backward, nested_linear_forward
 from nsn_ref.ops.objective import ObjectiveSaved, objective_backward, objective_forward
 from nsn_ref.ops.relu import ReluSaved, relu_backward, relu_forward
+from nsn_ref.ops.residual_orthogonality import (
+    ResidualOrthogonalitySaved,
+    residual_orthogonality_backward,
+    residual_orthogonality_forward,
+)
 from nsn_ref.ops.softmax_cross_entropy import (
     SoftmaxCrossEntropySaved,
     softmax_cross_entropy_backward,
     softmax_cross_entropy_forward,
 )
+from nsn_ref.ops.weighted_sum import WeightedSumSaved, weighted_sum_backward, weighted_sum_forward
 
 __all__ = [
     "DenseSaved",
+    "GradnormSaved",
+    "HardOrthogonalitySaved",
+    "HiddenRegularisationSaved",
+    "KlDistillationSaved",
+    "LogitsRegularisationSaved",
+    "MeanSquaredErrorSaved",
     "MultirankLinearSaved",
     "NestedLinearSaved",
     "ObjectiveSaved",
     "ReluSaved",
+    "ResidualOrthogonalitySaved",
     "SoftmaxCrossEntropySaved",
+    "WeightedSumSaved",
+    "analytic_weights",
     "dense_backward",
     "dense_forward",
+    "gradnorm_backward",
+    "gradnorm_forward",
+    "gradnorm_targets",
+    "hard_orthogonality_backward",
+    "hard_orthogonality_forward",
+    "hidden_regularisation_backward",
+    "hidden_regularisation_forward",
+    "kl_distillation_backward",
+    "kl_distillation_forward",
+    "logits_regularisation_backward",
+    "logits_regularisation_forward",
+    "mean_squared_error_backward",
+    "mean_squared_error_forward",
     "multirank_linear_backward",
     "multirank_linear_forward",
     "nested_linear_backward",
@@ -28,6 +79,12 @@ __all__ = [
     "objective_forward",
     "relu_backward",
     "relu_forward",
+    "renormalised",
+    "residual_orthogonality_backward",
+    "residual_orthogonality_forward",
     "softmax_cross_entropy_backward",
     "softmax_cross_entropy_forward",
+    "softmax_weights",
+    "weighted_sum_backward",
+    "weighted_sum_forward",
 ]

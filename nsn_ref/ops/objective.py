@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nsn_ref import checks
-from nsn_ref.scalars import exp, log1p, logistic, maximum, number, zeros_like
+from nsn_ref.scalars import at_ranks, exp, log1p, logistic, maximum, number, sum_by_rank, zeros_like
 
 VARIANTS = ("uncertainty", "classification", "bounded")
 
@@ -58,16 +58,14 @@ def objective_forward(losses, s, ranks, *, variant="uncertainty"):
     """
     name = "objective_forward"
     checks.choice(name, "variant", variant, VARIANTS)
-    checks.ranks(name, ranks, len(s))
-    checks.arrays(name, losses=(losses, str(len(ranks))), s=(s, "R"))
-    s_k = s[np.array(ranks) - 1]
-    w = exp(-s_k) / 2 if variant == "bounded" else exp(-s_k)
+    checks.losses_at_ranks(name, losses, ranks, s=s)
+    s_k = at_ranks(s, ranks)
     if variant == "uncertainty":
-        penalty = s_k
+        w, penalty = exp(-s_k), s_k
     elif variant == "classification":
-        penalty = s_k / 2
+        w, penalty = exp(-s_k), s_k / 2
     else:
-        penalty = _softplus(s_k)
+        w, penalty = exp(-s_k) / 2, _softplus(s_k)
     return (w * losses + penalty).sum(), ObjectiveSaved(losses, s, w, tuple(ranks), variant)
 
 
@@ -84,23 +82,25 @@ def objective_backward(dtotal, saved):
     dlosses : ndarray, shape (K,)
     ds : ndarray, shape (R,)
 
+    Raises
+    ------
+    DTypeError, ShapeError, NonFiniteError
+
     Notes
     -----
     Source: the derivative of arXiv:2509.17874v1, Eq. 3, and of the variants.
     """
     losses, s, w, ranks, variant = saved
+    checks.number("objective_backward", "dtotal", dtotal, like=losses)
     dlosses = w * dtotal  # total = sum(w * losses + penalty)
     if variant == "uncertainty":
-        dpenalty = 1
+        dpenalty = 1  # penalty = s_k
     elif variant == "classification":
-        dpenalty = number(1, like=s) / 2
+        dpenalty = number(1, like=s) / 2  # penalty = s_k / 2
     else:
-        dpenalty = logistic(s[np.array(ranks) - 1])
-    ds_k = (dpenalty - w * losses) * dtotal  # dw/ds = -w
-    ds = zeros_like(s)
-    for k, r in enumerate(ranks):
-        ds[r - 1] = ds[r - 1] + ds_k[k]
-    return dlosses, ds
+        dpenalty = logistic(at_ranks(s, ranks))  # penalty = ln(1 + exp(s_k))
+    ds_k = (dpenalty - w * losses) * dtotal  # w = c exp(-s_k), so dw = -w ds_k
+    return dlosses, sum_by_rank(ds_k, ranks, len(s))
 
 
 def _softplus(s):
