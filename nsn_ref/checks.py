@@ -123,6 +123,18 @@ def alike(function, **named):
         _finite(function, name, array)
 
 
+def real_floats(function, name, array):
+    """Check for float32 or float64, where an operation exists in no other number system.
+
+    Raises
+    ------
+    DTypeError
+    """
+    got = f"dtype {array.dtype}" if isinstance(array, np.ndarray) else f"type {type(array).__name__}"
+    if got not in ("dtype float32", "dtype float64"):
+        raise DTypeError(f"{function}: {name} has {got}, expected an ndarray of float32 or float64")
+
+
 def number(function, name, value, like):
     """Check the cotangent of a scalar: one finite number of the number type of `like`.
 

@@ -34,8 +34,9 @@ def adamw_step(p, g, m, v, t, *, lr, beta1=0.9, beta2=0.999, eps=1e-8, weight_de
         The number of this step; the first is 1.
     lr : float, >= 0
     beta1, beta2 : float, in [0, 1)
-    eps : float, >= 0
-        Added to the root of the corrected second moment.
+    eps : float, > 0
+        Added to the root of the corrected second moment; components above the sampled ranks have no gradient, and
+        without it their first step would be 0 / 0.
     weight_decay : float, >= 0
         The parameter is scaled by 1 - lr weight_decay before the update.
 
@@ -55,7 +56,8 @@ def adamw_step(p, g, m, v, t, *, lr, beta1=0.9, beta2=0.999, eps=1e-8, weight_de
     checks.integer("adamw_step", "t", t, 1)
     for name, beta in (("beta1", beta1), ("beta2", beta2)):
         checks.between("adamw_step", name, beta, 0, 1, open_high=True)
-    for name, value in (("lr", lr), ("eps", eps), ("weight_decay", weight_decay)):
+    checks.between("adamw_step", "eps", eps, 0, open_low=True)
+    for name, value in (("lr", lr), ("weight_decay", weight_decay)):
         checks.between("adamw_step", name, value, 0)
     lr, beta1, beta2, eps, weight_decay = (number(c, like=p) for c in (lr, beta1, beta2, eps, weight_decay))
     m = beta1 * m + (1 - beta1) * g
