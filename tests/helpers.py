@@ -5,6 +5,8 @@ from fractions import Fraction
 import numpy as np
 from hypothesis import strategies as st
 
+from nsn_ref import scalars
+from nsn_ref.certify import balls, rounding
 from nsn_ref.certify.complex_step import check_gradient
 
 PRIMES = (2, 3, 5, 7, 11, 13)
@@ -24,6 +26,14 @@ def random_fractions(rng, *shape):
     for index in np.ndindex(*shape):
         out[index] = Fraction(int(rng.integers(-9, 10)), int(rng.integers(1, 7)))
     return out
+
+
+def constants(array, like):
+    """A float array that a forward is closed over, exactly, in the number system that it is being run on."""
+    kind = scalars.number_type(like)
+    if kind is rounding.Rounded:
+        return rounding.rounded(array)
+    return balls.to_balls(array) if scalars.is_object(like) else array.astype(kind)
 
 
 def normal(rng, *shapes):
@@ -65,8 +75,34 @@ def assert_gradient(forward, backward, inputs, rng):
     assert check.passed, f"error {check.error:.3g} > tolerance {check.tolerance:.3g}: {check}"
 
 
+def outputs_and_gradients(forward, backward, inputs, dy):
+    """Output of the forward and gradients of all inputs, in one list."""
+    y, saved = forward(*inputs)
+    grads = backward(dy if np.ndim(y) else dy[()], saved)
+    return [y, *(grads if isinstance(grads, tuple) else (grads,))]
+
+
+def assert_certified(forward, backward, inputs, rng):
+    """In float64 and float32, output and gradients lie within their rounding bounds of the correctly rounded ones."""
+    shape = np.shape(forward(*inputs)[0])
+    for dtype in (np.float64, np.float32):
+        arrays = [np.asarray(x, dtype) for x in (*inputs, rng.standard_normal(shape))]
+        found = outputs_and_gradients(forward, backward, arrays[:-1], arrays[-1])
+        assert_number_type(dtype, *found)
+        with rounding.precision(np.dtype(dtype).name):
+            *exact, dy = map(rounding.rounded, arrays)
+            bounds = [rounding.errors(x) for x in outputs_and_gradients(forward, backward, exact, dy)]
+        truth = balls.certified(
+            lambda *a: dict(enumerate(outputs_and_gradients(forward, backward, a[:-1], a[-1]))), *arrays
+        )
+        for k, (value, bound) in enumerate(zip(found, bounds, strict=True)):
+            slack = 2.0**-53 * np.abs(truth[k])  # the certified value is itself rounded
+            assert (np.abs(value - truth[k]) <= bound + slack).all(), f"{dtype.__name__}: output or gradient {k}"
+
+
 def assert_number_type(kind, *arrays):
     """Every element of every array is of one type: no silent rounding to float on the way."""
     for array in arrays:
-        found = {type(element) for element in np.ravel(np.asarray(array, dtype=object))} if kind is not None else set()
-        assert found <= {kind}, f"expected only {kind.__name__}, found {found}"
+        array = np.asarray(array)
+        kinds = {array.dtype.type} if array.dtype != object else set(map(type, array.flat))
+        assert kinds == {kind}, f"expected only {kind.__name__}, found {kinds}"

@@ -1,14 +1,16 @@
 """Correctly rounded results by ball arithmetic.
 
 An operation run on arrays of `flint.arb` encloses its exact result. The precision is doubled until every ball rounds
-to one float64: then that float64 is the correctly rounded result, the same bytes on every machine.
+to one float64: then that float64 is the correctly rounded result, the same bytes on every machine. Rounding is to
+nearest, ties to even; a zero is written +0, whether the result is zero or only too small for a float64.
 """
 
 import contextlib
+import math
 
 import numpy as np
 
-from nsn_ref.errors import NeedMorePrecision
+from nsn_ref.errors import NeedMorePrecision, NonFiniteError
 
 FIRST_PRECISION = 128  # bits
 LAST_PRECISION = 4096
@@ -43,7 +45,9 @@ def certified(function, *arrays):
     Raises
     ------
     NeedMorePrecision
-        Undecided at 4,096 bits: an exact tie, or a comparison of equal numbers computed differently.
+        Undecided at 4,096 bits: an inexact ball around a tie, or a comparison of equal numbers computed differently.
+    NonFiniteError
+        A result is above the largest float64.
     """
     bits = FIRST_PRECISION
     while True:
@@ -75,5 +79,7 @@ def _nearest(name, balls):
         low, high = float(balls[index].lower()), float(balls[index].upper())
         if not low == high:
             raise NeedMorePrecision(f"{name}{list(index)} = {balls[index]} rounds to {low!r} or to {high!r}")
-        out[index] = low
+        if math.isinf(low):
+            raise NonFiniteError(f"certified: {name}{list(index)} = {balls[index]}, expected the range of float64")
+        out[index] = low + 0.0  # -0 becomes +0
     return out
