@@ -54,13 +54,13 @@ def leading_axes(n, T=2):
     return st.sampled_from([(n,), (n, T)])
 
 
-def adversarial(rng, x):
+def adversarial(rng, x, huge=1e100):
     """Copies of `x` with what breaks careless code: huge, tiny, graded, constant, duplicated, zero."""
     graded = x * np.logspace(-8, 8, x.shape[-1])
     duplicated = np.repeat(x[..., :1], x.shape[-1], axis=-1)
     return [
-        x * 1e100,
-        x * 1e-100,
+        x * huge,
+        x / huge,
         graded,
         np.ones_like(x),
         duplicated,
