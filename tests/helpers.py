@@ -46,6 +46,11 @@ def distinct_primes(count):
     return st.permutations(PRIMES).map(lambda primes: tuple(primes[:count]))
 
 
+def ranks_of(R):
+    """Ranks 1, interior and R."""
+    return sorted({1, (R + 1) // 2, R})
+
+
 seeds = st.integers(0, 2**32 - 1)
 
 

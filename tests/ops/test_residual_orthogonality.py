@@ -65,6 +65,8 @@ def test_backward_agrees_with_the_complex_step(problem):
     shape, rank, anchor, rng = problem
     (A,) = normal(rng, shape)
     for value in (A, *adversarial(rng, A, huge=1e50)):  # fourth powers of 1e100 overflow
+        if (value == 0).any():
+            continue  # a gradient of exactly 0 has tolerance 0, but the step leaves h^2 = 1e-181; the exact test has zeros
         assert_gradient(
             lambda A: residual_orthogonality_forward(A, rank, anchor), residual_orthogonality_backward, [value], rng
         )
