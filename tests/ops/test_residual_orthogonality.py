@@ -66,7 +66,7 @@ def test_backward_agrees_with_the_complex_step(problem):
     (A,) = normal(rng, shape)
     for value in (A, *adversarial(rng, A, huge=1e50)):  # fourth powers of 1e100 overflow
         if (value == 0).any():
-            continue  # a gradient of exactly 0 has tolerance 0, but the step leaves h^2 = 1e-181; the exact test has zeros
+            continue  # a zero gradient has tolerance 0 and the step leaves h^2 = 1e-181; the exact test has zeros
         assert_gradient(
             lambda A: residual_orthogonality_forward(A, rank, anchor), residual_orthogonality_backward, [value], rng
         )
