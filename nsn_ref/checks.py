@@ -216,7 +216,7 @@ def losses_at_ranks(function, losses, at, **by_rank):
 
 
 def labels(function, name, array, shape, classes, ignore_index=None):
-    """Check integer labels in 0..classes-1 (or equal to `ignore_index`) of the given shape.
+    """Check integer labels in 0..classes-1 (or equal to `ignore_index`) of the given shape (None: of any shape).
 
     Raises
     ------
@@ -225,7 +225,7 @@ def labels(function, name, array, shape, classes, ignore_index=None):
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "iu":
         got = f"dtype {array.dtype}" if isinstance(array, np.ndarray) else f"type {type(array).__name__}"
         raise DTypeError(f"{function}: {name} has {got}, expected an ndarray of integers")
-    if array.shape != shape:
+    if shape is not None and array.shape != shape:
         raise ShapeError(f"{function}: {name} has shape {array.shape}, expected {shape}")
     bad = (array < 0) | (array >= classes)
     if ignore_index is not None:
@@ -270,3 +270,18 @@ def integer(function, name, value, low=None, high=None):
     if not whole or (low is not None and value < low) or (high is not None and value > high):
         span = "" if low is None else f" of at least {low}" if high is None else f" in {low}..{high}"
         raise OptionError(f"{function}: {name} is {value!r}, expected an integer{span}")
+
+
+def pair(function, name, value, low):
+    """Check an option for two axes: one integer of at least `low`, or a pair of them; return the pair.
+
+    Raises
+    ------
+    OptionError
+    """
+    values = value if isinstance(value, (tuple, list)) else (value, value)
+    if len(values) != 2:
+        raise OptionError(f"{function}: {name} is {value!r}, expected an integer or a pair of integers")
+    for one in values:
+        integer(function, name, one, low)
+    return tuple(map(int, values))

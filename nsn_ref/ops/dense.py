@@ -32,6 +32,10 @@ def dense_forward(x, W, b):
     Raises
     ------
     ShapeError, DTypeError, NonFiniteError
+
+    Notes
+    -----
+    Source: the baseline of arXiv:2509.17874v1, sec. 2.1.
     """
     checks.arrays("dense_forward", x=(x, "... d_in"), W=(W, "d_out d_in"), b=(b, "d_out"))
     return x @ W.T + b, DenseSaved(x, W)
@@ -53,6 +57,10 @@ def dense_backward(dy, saved):
     Raises
     ------
     ShapeError, DTypeError, NonFiniteError
+
+    Notes
+    -----
+    Source: the chain rule.
     """
     x, W = saved
     checks.cotangent("dense_backward", dy, x.shape[:-1] + W.shape[:1], like=x)

@@ -11,7 +11,7 @@ from nsn_ref.scalars import positive, where, zeros_like
 class ReluSaved(NamedTuple):
     """What the backward pass needs."""
 
-    z: np.ndarray  # (..., d)
+    z: np.ndarray  # any shape
 
 
 def relu_forward(z):
@@ -19,7 +19,7 @@ def relu_forward(z):
 
     Parameters
     ----------
-    z : ndarray, any shape with at least one axis
+    z : ndarray, any shape
 
     Returns
     -------
@@ -29,8 +29,12 @@ def relu_forward(z):
     Raises
     ------
     DTypeError, NonFiniteError
+
+    Notes
+    -----
+    Source: Nair & Hinton, ICML 2010, sec. 2.
     """
-    checks.arrays("relu_forward", z=(z, "... d"))
+    checks.alike("relu_forward", z=z)
     return where(positive(z), z, zeros_like(z)), ReluSaved(z)
 
 
@@ -49,6 +53,10 @@ def relu_backward(dy, saved):
     Raises
     ------
     ShapeError, DTypeError, NonFiniteError
+
+    Notes
+    -----
+    Source: the derivative of max(z, 0); 0 is the element of its subdifferential [0, 1] that the libraries take.
     """
     (z,) = saved
     checks.cotangent("relu_backward", dy, z.shape, like=z)
