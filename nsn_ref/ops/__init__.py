@@ -1,6 +1,7 @@
 """The reference: one operation per file, backward directly under forward, over every number system."""
 
 from nsn_ref.ops.dense import DenseSaved, dense_backward, dense_forward
+from nsn_ref.ops.gelu import GeluSaved, gelu_backward, gelu_forward
 from nsn_ref.ops.gradnorm import GradnormSaved, gradnorm_backward, gradnorm_forward, gradnorm_targets, renormalised
 from nsn_ref.ops.hard_orthogonality import (
     HardOrthogonalitySaved,
@@ -13,6 +14,7 @@ from nsn_ref.ops.hidden_regularisation import (
     hidden_regularisation_forward,
 )
 from nsn_ref.ops.kl_distillation import KlDistillationSaved, kl_distillation_backward, kl_distillation_forward
+from nsn_ref.ops.layer_norm import LayerNormSaved, layer_norm_backward, layer_norm_forward
 from nsn_ref.ops.logits_regularisation import (
     LogitsRegularisationSaved,
     logits_regularisation_backward,
@@ -25,6 +27,8 @@ from nsn_ref.ops.mean_squared_error import (
     mean_squared_error_forward,
 )
 from nsn_ref.ops.multirank_linear import MultirankLinearSaved, multirank_linear_backward, multirank_linear_forward
+from nsn_ref.ops.nested_conv2d import NestedConv2dSaved, nested_conv2d_backward, nested_conv2d_forward
+from nsn_ref.ops.nested_embedding import NestedEmbeddingSaved, nested_embedding_backward, nested_embedding_forward
 from nsn_ref.ops.nested_linear import NestedLinearSaved, nested_linear_backward, nested_linear_forward
 from nsn_ref.ops.objective import ObjectiveSaved, objective_backward, objective_forward
 from nsn_ref.ops.relu import ReluSaved, relu_backward, relu_forward
@@ -33,6 +37,8 @@ from nsn_ref.ops.residual_orthogonality import (
     residual_orthogonality_backward,
     residual_orthogonality_forward,
 )
+from nsn_ref.ops.rms_norm import RmsNormSaved, rms_norm_backward, rms_norm_forward
+from nsn_ref.ops.silu import SiluSaved, silu_backward, silu_forward
 from nsn_ref.ops.softmax_cross_entropy import (
     SoftmaxCrossEntropySaved,
     softmax_cross_entropy_backward,
@@ -42,22 +48,30 @@ from nsn_ref.ops.weighted_sum import WeightedSumSaved, weighted_sum_backward, we
 
 __all__ = [
     "DenseSaved",
+    "GeluSaved",
     "GradnormSaved",
     "HardOrthogonalitySaved",
     "HiddenRegularisationSaved",
     "KlDistillationSaved",
+    "LayerNormSaved",
     "LogitsRegularisationSaved",
     "MeanSquaredErrorSaved",
     "MultirankLinearSaved",
+    "NestedConv2dSaved",
+    "NestedEmbeddingSaved",
     "NestedLinearSaved",
     "ObjectiveSaved",
     "ReluSaved",
     "ResidualOrthogonalitySaved",
+    "RmsNormSaved",
+    "SiluSaved",
     "SoftmaxCrossEntropySaved",
     "WeightedSumSaved",
     "analytic_weights",
     "dense_backward",
     "dense_forward",
+    "gelu_backward",
+    "gelu_forward",
     "gradnorm_backward",
     "gradnorm_forward",
     "gradnorm_targets",
@@ -67,12 +81,18 @@ __all__ = [
     "hidden_regularisation_forward",
     "kl_distillation_backward",
     "kl_distillation_forward",
+    "layer_norm_backward",
+    "layer_norm_forward",
     "logits_regularisation_backward",
     "logits_regularisation_forward",
     "mean_squared_error_backward",
     "mean_squared_error_forward",
     "multirank_linear_backward",
     "multirank_linear_forward",
+    "nested_conv2d_backward",
+    "nested_conv2d_forward",
+    "nested_embedding_backward",
+    "nested_embedding_forward",
     "nested_linear_backward",
     "nested_linear_forward",
     "objective_backward",
@@ -82,6 +102,10 @@ __all__ = [
     "renormalised",
     "residual_orthogonality_backward",
     "residual_orthogonality_forward",
+    "rms_norm_backward",
+    "rms_norm_forward",
+    "silu_backward",
+    "silu_forward",
     "softmax_cross_entropy_backward",
     "softmax_cross_entropy_forward",
     "softmax_weights",
