@@ -1,5 +1,7 @@
 """The reference: one operation per file, backward directly under forward, over every number system."""
 
+from nsn_ref.ops.average_pool2d import AveragePool2dSaved, average_pool2d_backward, average_pool2d_forward
+from nsn_ref.ops.conv2d import Conv2dSaved, conv2d_backward, conv2d_forward
 from nsn_ref.ops.dense import DenseSaved, dense_backward, dense_forward
 from nsn_ref.ops.gelu import GeluSaved, gelu_backward, gelu_forward
 from nsn_ref.ops.gradnorm import GradnormSaved, gradnorm_backward, gradnorm_forward, gradnorm_targets, renormalised
@@ -47,6 +49,8 @@ from nsn_ref.ops.softmax_cross_entropy import (
 from nsn_ref.ops.weighted_sum import WeightedSumSaved, weighted_sum_backward, weighted_sum_forward
 
 __all__ = [
+    "AveragePool2dSaved",
+    "Conv2dSaved",
     "DenseSaved",
     "GeluSaved",
     "GradnormSaved",
@@ -68,6 +72,10 @@ __all__ = [
     "SoftmaxCrossEntropySaved",
     "WeightedSumSaved",
     "analytic_weights",
+    "average_pool2d_backward",
+    "average_pool2d_forward",
+    "conv2d_backward",
+    "conv2d_forward",
     "dense_backward",
     "dense_forward",
     "gelu_backward",

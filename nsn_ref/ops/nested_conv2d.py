@@ -9,9 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from nsn_ref import checks
-from nsn_ref.errors import ShapeError
 from nsn_ref.ops.nested_linear import NestedLinearSaved, nested_linear_backward, nested_linear_forward
-from nsn_ref.scalars import zeros
+from nsn_ref.patches import geometry, patches, sum_of_patches
 
 
 class NestedConv2dSaved(NamedTuple):
@@ -60,12 +59,10 @@ def nested_conv2d_forward(x, A, B, b, rank, *, stride=1, padding=0):
     name = "nested_conv2d_forward"
     sizes = checks.arrays(name, x=(x, "n c_in H W"), A=(A, "R c_in k_h k_w"), B=(B, "c_out R"), b=(b, "c_out"))
     checks.rank(name, rank, sizes["R"])
-    stride, padding = checks.pair(name, "stride", stride, 1), checks.pair(name, "padding", padding, 0)
     kernel = A.shape[2:]
-    if any(size + 2 * p < k for size, p, k in zip(x.shape[2:], padding, kernel, strict=True)):
-        raise ShapeError(f"{name}: A has kernels of shape {kernel}, expected at most {_padded(x.shape, padding)[2:]}")
+    stride, padding = geometry(name, "A", kernel, x.shape, stride, padding)
     kernels = A.reshape(len(A), math.prod(A.shape[1:]))
-    y, linear = nested_linear_forward(_patches(x, kernel, stride, padding), kernels, B, b, rank)
+    y, linear = nested_linear_forward(patches(x, kernel, stride, padding), kernels, B, b, rank)
     return np.moveaxis(y, -1, 1), NestedConv2dSaved(linear, x.shape, kernel, stride, padding)
 
 
@@ -94,33 +91,5 @@ def nested_conv2d_backward(dy, saved):
     n, H_out, W_out, _ = linear.x.shape
     checks.cotangent("nested_conv2d_backward", dy, (n, len(linear.B), H_out, W_out), like=linear.x)
     dpatches, dA, dB, db = nested_linear_backward(np.moveaxis(dy, 1, -1), linear)  # y = moveaxis(y, -1, 1)
-    dx = _sum_of_patches(dpatches, x_shape, kernel, stride, padding)
+    dx = sum_of_patches(dpatches, x_shape, kernel, stride, padding)
     return dx, dA.reshape(len(dA), x_shape[1], *kernel), dB, db
-
-
-def _patches(x, kernel, stride, padding):
-    """What the kernel sees at each position: (n, H_out, W_out, c_in k_h k_w)."""
-    padded = zeros(_padded(x.shape, padding), x)
-    padded[_inside(x.shape, padding)] = x
-    windows = np.lib.stride_tricks.sliding_window_view(padded, kernel, axis=(2, 3))[:, :, :: stride[0], :: stride[1]]
-    return windows.transpose(0, 2, 3, 1, 4, 5).reshape(len(x), *windows.shape[2:4], x.shape[1] * math.prod(kernel))
-
-
-def _sum_of_patches(patches, x_shape, kernel, stride, padding):
-    """The adjoint of `_patches`: each pixel is the sum of its copies."""
-    n, H_out, W_out, _ = patches.shape
-    windows = patches.reshape(n, H_out, W_out, x_shape[1], *kernel).transpose(0, 3, 1, 2, 4, 5)
-    padded = zeros(_padded(x_shape, padding), patches)
-    for i, j in np.ndindex(*kernel):
-        down = slice(i, i + stride[0] * H_out, stride[0])
-        across = slice(j, j + stride[1] * W_out, stride[1])
-        padded[:, :, down, across] += windows[..., i, j]
-    return padded[_inside(x_shape, padding)]
-
-
-def _padded(shape, padding):
-    return shape[:2] + tuple(size + 2 * p for size, p in zip(shape[2:], padding, strict=True))
-
-
-def _inside(shape, padding):
-    return (..., *(slice(p, p + size) for size, p in zip(shape[2:], padding, strict=True)))
