@@ -1,5 +1,6 @@
 """A network that is a chain of layers: forward and backward at one rank, or at K ranks over one shared input."""
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +30,7 @@ class RanksSaved(NamedTuple):
 
 
 class Chain:
-    """Base of the networks. A subclass is a frozen dataclass with `layers`, `input_axes` and `R`.
+    """Base of the networks. A subclass is a frozen dataclass with `layers`, `input_axes`, `logits_shape` and `R`.
 
     Parameters are a flat dict of str to ndarray. Beside those of the layers it holds ``s``, shape (R,): the
     log-variances of the objective, by rank.
@@ -38,7 +39,7 @@ class Chain:
     for each nested layer. A tuple shares the log-variance of its largest rank.
     """
 
-    @property
+    @functools.cached_property
     def nested_layers(self):
         """The layers that have a rank, in order."""
         return tuple(layer for layer in self.layers if layer.ranked)
@@ -77,7 +78,7 @@ class Chain:
         for layer in self.layers:
             params |= layer.init(rng, initialisation)
         params["s"] = np.zeros(self.R)
-        return {key: value.astype(dtype) for key, value in params.items()}
+        return {key: value.astype(dtype, order="C") for key, value in params.items()}
 
     def layer_ranks(self, rank, function="layer_ranks"):
         """The rank of each nested layer: an int is the same for all, as far as a layer has that many components.
@@ -98,8 +99,8 @@ class Chain:
             checks.rank(function, r, layer.R, name=f"rank[{i}]")
         return tuple(map(int, rank))
 
-    def check(self, function, params, x):
-        """Check the parameters' names, shapes and number type, and the input's; everything must be finite.
+    def check(self, function, params, x=None):
+        """Check the parameters' names, shapes and number type, and those of an input; everything must be finite.
 
         Raises
         ------
@@ -111,7 +112,7 @@ class Chain:
         if unknown := params.keys() - shapes.keys():
             raise ShapeError(f"{function}: params has {sorted(unknown)[0]!r}, expected only {', '.join(shapes)}")
         named = {key: (params[key], " ".join(map(str, shape))) for key, shape in shapes.items()}
-        checks.arrays(function, x=(x, self.input_axes), **named)
+        checks.arrays(function, **({} if x is None else {"x": (x, self.input_axes)}), **named)
 
     def forward(self, params, x, rank, ops=reference):
         """Logits at one rank.

@@ -12,6 +12,7 @@ import numpy as np
 class Layer:
     """A layer without parameters or ranks; the others add theirs."""
 
+    stems = ()  # of the operations that it calls
     ranked = False  # whether it has components to choose from: then it also has `R`, their number
 
     def shapes(self):
@@ -47,6 +48,7 @@ class Layer:
 class Dense(Layer):
     """A full weight matrix and a bias."""
 
+    stems = ("dense",)
     key: str
     d_in: int
     d_out: int
@@ -75,6 +77,7 @@ class Dense(Layer):
 class NestedLinear(Layer):
     """A nested linear layer; at K ranks it runs in one pass."""
 
+    stems = ("nested_linear", "multirank_linear")
     ranked = True
     key: str
     d_in: int
@@ -110,12 +113,22 @@ class NestedLinear(Layer):
         dx, *grads = ops.multirank_linear_backward(dys, saved)
         return dx, dict(zip(self._names(), grads, strict=True))
 
+    @property
+    def first_factor(self):
+        """Name of A."""
+        return f"{self.key}.A"
+
     def _names(self):
         return f"{self.key}.A", f"{self.key}.B", f"{self.key}.b"
 
 
 # name of the activation: the stem of its operation, and the options that it is called with
-ACTIVATIONS = {"relu": ("relu", {})}
+ACTIVATIONS = {
+    "relu": ("relu", {}),
+    "gelu": ("gelu", {}),
+    "gelu_tanh": ("gelu", {"approximate": "tanh"}),
+    "silu": ("silu", {}),
+}
 
 
 @dataclass(frozen=True)
@@ -123,6 +136,11 @@ class Activation(Layer):
     """An elementwise function."""
 
     name: str
+
+    @property
+    def stems(self):
+        """Of the operations that it calls."""
+        return (ACTIVATIONS[self.name][0],)
 
     def forward(self, params, x, rank, ops):
         """y = f(x)."""

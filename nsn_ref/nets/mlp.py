@@ -1,5 +1,6 @@
 """A multilayer perceptron in which any set of layers is nested."""
 
+import functools
 from dataclasses import dataclass
 
 from nsn_ref import checks
@@ -59,7 +60,11 @@ class MLP(Chain):
         """Axes of the input, in the form that `checks.arrays` reads."""
         return f"... {self.widths[0]}"
 
-    @property
+    def logits_shape(self, shape):
+        """Shape of the logits for an input of the given shape."""
+        return shape[:-1] + self.widths[-1:]
+
+    @functools.cached_property
     def layers(self):
         """The chain: linear layers, and an activation after each but the last."""
         layers = []

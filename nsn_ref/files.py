@@ -1,0 +1,93 @@
+"""Files that are either complete or not there."""
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+
+from nsn_ref.errors import FileError
+
+
+def write_atomically(path, content):
+    """Replace a file in one step: a temporary one beside it, fsynced, then renamed.
+
+    Whatever fails on the way leaves the old file as it was, and no temporary one.
+
+    Parameters
+    ----------
+    path : str or Path
+    content : bytes or str
+
+    Raises
+    ------
+    FileError
+    """
+    path = Path(path)
+    content = content.encode() if isinstance(content, str) else content
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise FileError(f"{path}: cannot be written: {error.strerror}") from error
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o666 & ~_umask())  # a temporary file is readable by its owner only
+        Path(temporary).replace(path)
+    except BaseException as error:
+        Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise FileError(f"{path}: cannot be written: {error.strerror}") from error
+        raise
+    _sync_folder(path.parent)
+
+
+def read_bytes(path):
+    """The content of a file.
+
+    Raises
+    ------
+    FileError
+    """
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise FileError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def read_json(path):
+    """The content of a JSON file.
+
+    Raises
+    ------
+    FileError
+    """
+    try:
+        return json.loads(read_bytes(path))
+    except ValueError as error:
+        raise FileError(f"{path}: is not JSON: {error}") from error
+
+
+def sha256(content):
+    """Hexadecimal SHA-256 of bytes."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sync_folder(folder):
+    """Make a rename outlast a power cut; not every system can open a folder."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,127 @@
+"""The regularisers of Table 1 between the anchor and its variants, summed over layers and variants.
+
+They cost little beside the layers, so every engine takes them from the reference.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from nsn_ref import checks
+from nsn_ref.nets.layers import sum_grads
+from nsn_ref.ops.hard_orthogonality import hard_orthogonality_backward, hard_orthogonality_forward
+from nsn_ref.ops.hidden_regularisation import hidden_regularisation_backward, hidden_regularisation_forward
+from nsn_ref.ops.logits_regularisation import logits_regularisation_backward, logits_regularisation_forward
+from nsn_ref.ops.residual_orthogonality import residual_orthogonality_backward, residual_orthogonality_forward
+from nsn_ref.scalars import number, zeros_like
+
+REGULARISERS = ("hard_orthogonality", "residual_orthogonality", "logits", "hidden")
+
+
+class Penalties(NamedTuple):
+    """The penalties, multiplied by their coefficients, and their gradients."""
+
+    values: dict  # str to number: what each regulariser adds to the total
+    dlogits: np.ndarray  # (K, n, C)
+    dhidden: list  # K sequences: of the outputs of the activations
+    grads: dict  # str to ndarray: of first factors
+
+
+def check_regularisers(function, regularisers):
+    """Check names and coefficients.
+
+    Raises
+    ------
+    OptionError
+    """
+    for name, coefficient in regularisers.items():
+        checks.choice(function, "regularisers", name, REGULARISERS)
+        checks.between(function, f"regularisers[{name!r}]", coefficient, 0, open_high=True)
+
+
+def penalties(regularisers, layers, params, ranks, logits, hidden, stop_anchor=False):
+    """Evaluate the chosen regularisers.
+
+    Parameters
+    ----------
+    regularisers : dict of str to number
+        Coefficients by name.
+    layers : sequence of Layer
+        The nested layers.
+    params : dict of str to ndarray
+    ranks : sequence of K tuples
+        Rank of every nested layer; the first tuple is the anchor's.
+    logits : ndarray, shape (K, n, C)
+    hidden : sequence of K lists of ndarray
+        Outputs of the activations.
+    stop_anchor : bool
+        Hold the anchor's logits and hidden outputs constant.
+
+    Returns
+    -------
+    Penalties
+    """
+    values, grads = {}, []
+    dlogits, dhidden = zeros_like(logits), [()] * len(ranks)
+    for name, coefficient in regularisers.items():
+        c = number(coefficient, like=logits)
+        if name == "logits":
+            ops = logits_regularisation_forward, logits_regularisation_backward
+            values[name], dys = _distances(*ops, logits, c, stop_anchor)
+            dlogits = np.stack(dys)
+        elif name == "hidden":
+            ops = hidden_regularisation_forward, hidden_regularisation_backward
+            each = [_distances(*ops, ys, c, stop_anchor) for ys in zip(*hidden, strict=True)]
+            values[name] = sum(value for value, _ in each)
+            dhidden = list(zip(*(dys for _, dys in each), strict=True)) or dhidden
+        elif name == "hard_orthogonality":
+            values[name], own = _hard(layers, params, ranks[0], c)
+            grads += own
+        else:
+            values[name], own = _residual(layers, params, ranks, c)
+            grads += own
+    return Penalties(values, dlogits, dhidden, sum_grads(grads))
+
+
+def _distances(forward, backward, ys, c, stop_anchor):
+    """Penalty between the first output and each of the others, and the cotangents of all."""
+    value, dys = 0, [zeros_like(y) for y in ys]
+    for k in range(1, len(ys)):
+        penalty, saved = forward(ys[0], ys[k], stop_anchor=stop_anchor)
+        danchor, dys[k] = backward(c, saved)
+        value, dys[0] = value + c * penalty, dys[0] + danchor
+    return value, dys
+
+
+def _hard(layers, params, anchor, c):
+    """Penalty of the rows that the anchor uses, and its gradients."""
+    value, grads = 0, []
+    for layer, rank in zip(layers, anchor, strict=True):
+        A = _first_factor(layer, params)
+        penalty, saved = hard_orthogonality_forward(A[:rank])
+        dA = zeros_like(A)
+        dA[:rank] = hard_orthogonality_backward(c, saved)
+        value, grads = value + c * penalty, [*grads, _gradient(layer, params, dA)]
+    return value, grads
+
+
+def _residual(layers, params, ranks, c):
+    """Penalty between the rows that a variant uses and those that it omits, and its gradients."""
+    value, grads = 0, []
+    for variant in ranks[1:]:
+        for layer, rank, anchor in zip(layers, variant, ranks[0], strict=True):
+            if rank < anchor:  # else the variant omits nothing here
+                penalty, saved = residual_orthogonality_forward(_first_factor(layer, params), rank, anchor)
+                dA = residual_orthogonality_backward(c, saved)
+                value, grads = value + c * penalty, [*grads, _gradient(layer, params, dA)]
+    return value, grads
+
+
+def _first_factor(layer, params):
+    """A as a matrix; a convolution's rows are its flattened kernels."""
+    A = params[layer.first_factor]
+    return A.reshape(len(A), -1)
+
+
+def _gradient(layer, params, dA):
+    return {layer.first_factor: dA.reshape(params[layer.first_factor].shape)}

@@ -1,0 +1,186 @@
+"""The training loop: draw a batch and ranks, step, record, keep a checkpoint."""
+
+import contextlib
+import hashlib
+import time
+import warnings
+
+import numpy as np
+
+from nsn_ref import checks
+from nsn_ref.errors import DataError, DivergedError, DTypeError, OptionError
+from nsn_ref.training import samplers
+from nsn_ref.training.checkpoint import has_checkpoint
+from nsn_ref.training.curricula import step_ranks
+from nsn_ref.training.engines import check_engine, load_engine
+from nsn_ref.training.metrics import MetricsLog
+from nsn_ref.training.progress import progress_bar
+from nsn_ref.training.run import Run, environment, read_run, ready_folder, save_run
+from nsn_ref.training.step import start, train_step
+
+
+def train(net, data, config, *, out=None, resume=False, progress=True, callback=None):
+    """Train a network.
+
+    Parameters
+    ----------
+    net : MLP or ConvNet
+    data : (x, targets)
+        All rows: floats in the shape of the network's input, and labels (or targets in the shape of the logits).
+    config : TrainConfig
+    out : str or Path, optional
+        Folder for the checkpoint and the metrics; it is made. Without it nothing is written.
+    resume : bool
+        Continue the run in `out` from its checkpoint, or start one if there is none. At the same BLAS and thread count
+        the weights come out bit for bit as without the interruption.
+    progress : bool
+        Show a bar on standard error.
+    callback : callable, optional
+        ``callback(record, params)`` after each step; the record is the step's line of the metrics.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    OptionError, RankError, DataError, ShapeError, DTypeError, NonFiniteError, LabelError
+        Before anything is written.
+    DivergedError
+        The last checkpoint is kept.
+    FileError
+    """
+    engine = load_engine(config.engine)
+    check_engine(engine, net)
+    x, targets = check_data(net, data, config)
+    steps = config.total_steps(samplers.steps_per_epoch(len(x), config.batch_size))
+    check_length(net, config, steps)
+    fingerprint = _sha256(x, targets)
+    state, records, folder = _begin(net, config, fingerprint, out, resume)
+    log = MetricsLog(folder, records)
+
+    def save():
+        if folder is not None:
+            log.sync()
+            save_run(folder, net, config, state, steps, fingerprint)
+
+    before, began = records[-1]["seconds"] if records else 0.0, time.perf_counter()
+    with contextlib.closing(log), progress_bar(progress, state.step, steps) as show:
+        save()
+        try:
+            for done, record in run_steps(net, (x, targets), config, state, steps, engine):
+                state = done
+                record["seconds"] = round(before + time.perf_counter() - began, 6)
+                log.append(record)
+                show(record)
+                if callback is not None:
+                    callback(record, state.params)
+                if state.step % config.checkpoint_every == 0 or state.step == steps:
+                    save()
+        except KeyboardInterrupt:
+            if len(log.records) == state.step:  # else it came before the step was recorded
+                save()
+            raise
+        except DivergedError as error:
+            kept = "" if folder is None else f"; {folder} keeps the last checkpoint"
+            raise DivergedError(f"{error}{kept}") from error
+    return Run(net, state.params, config, log.records, steps)
+
+
+def run_steps(net, data, config, state, steps, engine):
+    """Yield the state and the record after each step that is left.
+
+    Raises
+    ------
+    DivergedError
+    """
+    x, targets = data
+    anchor, variants = config.trained_ranks(net.R)
+    while state.step < steps:
+        rows = samplers.batch(config.seed, state.step, len(x), config.batch_size)
+        u = samplers.generator(config.seed, "ranks", state.step).random()
+        ranks = step_ranks(config.curriculum, state.step, steps, variants, anchor, u)
+        state, result = train_step(net, config, state, x[rows], targets[rows], ranks, steps, engine)
+        record = {
+            "step": state.step,
+            "lr": result.lr,
+            "ranks": list(ranks),
+            "losses": [float(loss) for loss in result.losses],
+            "total": result.total,
+            "grad_norm": result.grad_norm,
+        }
+        if state.step % config.log_s_every == 0 or state.step == steps:
+            record["s"] = [float(s_r) for s_r in state.params["s"]]
+        yield state, record
+
+
+def check_data(net, data, config):
+    """Check that the data fit the network and the loss; return them in the dtype of the run.
+
+    Raises
+    ------
+    DataError, ShapeError, DTypeError, NonFiniteError, LabelError
+    """
+    x, targets = data
+    checks.arrays("train", x=(x, net.input_axes))
+    if x.dtype.kind != "f":
+        raise DTypeError(f"train: x has dtype {x.dtype}, expected float32 or float64")
+    if not isinstance(targets, np.ndarray):
+        raise DTypeError(f"train: targets is a {type(targets).__name__}, expected a numpy.ndarray")
+    if len(x) == 0 or len(x) != len(targets):
+        raise DataError(f"train: x has {len(x)} rows and targets {len(targets)}, expected as many, and at least one")
+    shape = net.logits_shape(x.shape)
+    if config.loss == "cross_entropy" and targets.dtype.kind in "iu":
+        checks.labels("train", "targets", targets, shape[:-1], shape[-1])
+        return _rounded("x", x, config.dtype), targets
+    checks.arrays("train", x=(x, net.input_axes), targets=(targets, " ".join(map(str, shape))))
+    return _rounded("x", x, config.dtype), _rounded("targets", targets, config.dtype)
+
+
+def check_length(net, config, steps):
+    """Check the options that depend on the network and on the length of the training.
+
+    Raises
+    ------
+    OptionError, RankError
+    """
+    config.trained_ranks(net.R)
+    if config.warmup_steps > steps:
+        raise OptionError(f"train: warmup_steps is {config.warmup_steps}, expected at most the {steps} steps")
+    weights = config.objective.weights
+    if weights is not None and len(weights) != net.R:
+        raise OptionError(f"train: objective has {len(weights)} weights, expected R = {net.R}")
+
+
+def _begin(net, config, fingerprint, out, resume):
+    """The state, the records so far, and the folder: of a new run, or of the one to resume."""
+    folder = None if out is None else ready_folder(out, resume)
+    if folder is None or not has_checkpoint(folder):
+        return start(net, config), [], folder
+    run, state, facts = read_run(folder)
+    for name, got, expected in (
+        ("net", net, run.net),
+        *((f"config.{key}", value, run.config.to_json()[key]) for key, value in config.to_json().items()),
+        ("data", fingerprint, facts["data_sha256"]),
+    ):
+        if got != expected:
+            raise OptionError(f"train: {name} is {got!r}, expected {expected!r} as in the run to resume in {folder}")
+    if facts["environment"] != environment():
+        warnings.warn(f"train: {folder} was made with other versions or thread counts; bits may differ", stacklevel=3)
+    return state, run.metrics, folder
+
+
+def _rounded(name, array, dtype):
+    """The array in the dtype of the run, checked again: a float64 may be too large for a float32."""
+    with np.errstate(over="ignore"):
+        array = array.astype(dtype)
+    checks.arrays("train", **{name: (array, " ".join(map(str, array.shape)))})
+    return array
+
+
+def _sha256(*arrays):
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()

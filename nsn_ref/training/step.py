@@ -1,0 +1,116 @@
+"""One step of training, as a pure function from state to state."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from nsn_ref import scalars
+from nsn_ref.errors import DivergedError, NonFiniteError
+from nsn_ref.nets.loss_and_grads import loss_and_grads
+from nsn_ref.training import samplers
+from nsn_ref.training.clipping import clip_by_global_norm
+from nsn_ref.training.schedules import learning_rate
+
+GROUPS = ("params", "m", "v", "objective")
+
+
+class TrainState(NamedTuple):
+    """Everything that a step changes."""
+
+    step: int  # steps done
+    params: dict  # str to ndarray
+    m: dict  # first moment, or momentum, by parameter
+    v: dict  # second moment by parameter; empty for sgd
+    objective: dict  # state of the objective
+
+    def arrays(self):
+        """All arrays under names that say which group they belong to."""
+        return {f"{group}/{name}": array for group in GROUPS for name, array in getattr(self, group).items()}
+
+    @classmethod
+    def from_arrays(cls, step, arrays):
+        """The state that `arrays` gave."""
+        groups = {group: {} for group in GROUPS}
+        for name, array in arrays.items():
+            group, _, key = name.partition("/")
+            groups[group][key] = array
+        return cls(step, **groups)
+
+
+class StepRecord(NamedTuple):
+    """What is known of a step once it is done."""
+
+    lr: float
+    losses: np.ndarray  # (K,), before the step
+    total: float
+    grad_norm: float  # before clipping, the log-variances left out
+
+
+def start(net, config):
+    """The state at step 0: parameters drawn from the seed."""
+    params = net.init(samplers.generator(config.seed, "parameters"), config.dtype, config.initialisation)
+    m, v = ({name: np.zeros_like(p) for name, p in params.items()} for _ in range(2))
+    objective = config.objective.start(net.R, params["s"])
+    return TrainState(0, params, m, v if config.optimizer == "adamw" else {}, objective)
+
+
+def train_step(net, config, state, x, targets, ranks, steps, engine):
+    """One step on one batch.
+
+    Parameters
+    ----------
+    net : Chain
+    config : TrainConfig
+    state : TrainState
+    x, targets : ndarray
+        The batch.
+    ranks : tuple of int
+        The anchor, then its variants.
+    steps : int
+        Length of the whole training, for the schedule.
+    engine : Engine
+
+    Returns
+    -------
+    state : TrainState
+        The next one; the one given is not changed.
+    record : StepRecord
+
+    Raises
+    ------
+    DivergedError
+        The loss, a gradient or something on the way to them is not finite.
+    """
+    try:
+        out = loss_and_grads(
+            net, state.params, x, targets, ranks, loss=config.loss, objective=config.objective, state=state.objective,
+            regularisers=config.regularisers, stop_anchor=config.stop_anchor, ops=engine.ops,
+        )  # fmt: skip
+        if not (math.isfinite(out.total) and scalars.isfinite(out.losses)):
+            raise NonFiniteError(f"the losses at ranks {ranks} are {out.losses}, their total {out.total}")
+        ds = out.grads.pop("s")
+        grads, norm = clip_by_global_norm(out.grads, math.inf if config.clip is None else config.clip)
+    except NonFiniteError as error:
+        raise DivergedError(f"train: diverged at step {state.step + 1}: {error}") from error
+    options = {"schedule": config.schedule, "steps": steps, "warmup_steps": config.warmup_steps}
+    lr = learning_rate(state.step, lr=config.lr, **options)
+    lr_s = learning_rate(state.step, lr=config.lr if config.lr_s is None else config.lr_s, **options)
+    grads["s"] = ds
+    updated = {
+        name: _update(config, engine.optimizers, state, name, grads[name], lr_s if name == "s" else lr)
+        for name in state.params
+    }
+    params, m, v = ({name: result[i] for name, result in updated.items()} for i in range(3))
+    state = TrainState(state.step + 1, params, m, v if config.optimizer == "adamw" else {}, out.state)
+    return state, StepRecord(lr, out.losses, float(out.total), norm)
+
+
+def _update(config, optimizers, state, name, g, lr):
+    """The next parameter, first and second moment."""
+    p, m = state.params[name], state.m[name]
+    decay = config.weight_decay if name.endswith((".A", ".B", ".W")) else 0.0
+    if config.optimizer == "sgd":
+        return *optimizers.sgd_step(p, g, m, lr=lr, momentum=config.momentum, weight_decay=decay), None
+    options = {"beta1": config.beta1, "beta2": config.beta2, "eps": config.eps}
+    return optimizers.adamw_step(p, g, m, state.v[name], state.step + 1, lr=lr, weight_decay=decay, **options)
