@@ -1,0 +1,146 @@
+"""Writing the suite: committed inputs in; correctly rounded truth, bounds and manifest out.
+
+The result depends on the inputs and the table of cases only, so a second build gives the same bytes.
+"""
+
+import json
+
+from nsn_ref.certify.rounding import ELEMENTARY_ULPS
+from nsn_ref.errors import FileError, SuiteError
+from nsn_ref.files import write_atomically
+from nsn_ref.golden import schema, tensors, truth
+from nsn_ref.golden.cases import CASES
+from nsn_ref.golden.suite import KINDS, MANIFEST, SCHEMA_VERSION, file_name
+
+SUITE_VERSION = "1"
+SCHEMA_FILE = "../schema/manifest.schema.json"
+CONTRACTS = {
+    "float64": {"unit_roundoff": "0x1p-53", "smallest_normal": "0x1p-1022"},
+    "float32": {"unit_roundoff": "0x1p-24", "smallest_normal": "0x1p-126"},
+}
+PROMISES = {
+    "sums": "any order, fused or not",
+    "merged_weights": True,
+    "flush_to_zero": True,
+    "elementary_ulps": ELEMENTARY_ULPS,
+}
+
+
+def build(inputs_dir, cases=CASES, *, progress=lambda cases: cases, new_inputs=False):
+    """The files of a suite.
+
+    Parameters
+    ----------
+    inputs_dir : Path
+        Where the committed inputs lie.
+    cases : sequence of Case
+    progress : callable
+        Wraps the iterable of cases.
+    new_inputs : bool
+        Draw the inputs of cases that have none. Those that are there are never drawn again.
+
+    Returns
+    -------
+    dict of str to bytes
+        By file name.
+
+    Raises
+    ------
+    SuiteError, FileError, NeedMorePrecision
+    """
+    committed = _committed(inputs_dir, cases)
+    files = {file_name(case.group, kind): {} for case in cases for kind in KINDS}
+    entries = []
+    for case in progress(cases):
+        inputs = committed.get(case.id)
+        if inputs is None:
+            if not new_inputs:
+                raise SuiteError(f"golden build: {case.id} has no committed inputs in {inputs_dir}")
+            inputs = case.new_inputs()
+        entry, parts = _case(case, inputs)
+        entries.append(entry)
+        for kind, named in parts.items():
+            files[file_name(case.group, kind)] |= {f"{case.id}/{name}": x for name, x in named.items()}
+    contents = {name: tensors.encode(named) for name, named in files.items()}
+    return contents | {MANIFEST: _manifest(entries)}
+
+
+def _committed(inputs_dir, cases):
+    """Inputs by case id, from the files that are there."""
+    by_id = {}
+    for path in sorted({inputs_dir / file_name(case.group, "inputs") for case in cases}):
+        for key, x in (tensors.read(path) if path.exists() else {}).items():
+            case_id, _, name = key.rpartition("/")
+            by_id.setdefault(case_id, {})[name] = x
+    return by_id
+
+
+def _case(case, inputs):
+    """The manifest's entry for a case, and its tensors by kind of file."""
+    design = case.design
+    operation = schema.operation(design.op)
+    inputs = {name: inputs[name] for name in operation.tensors("inputs", design.attrs)}
+    expected = truth.expected(design.op, inputs, design.attrs)
+    expected = {name: expected[name] for name in operation.tensors("outputs", design.attrs)}
+    bounds = truth.bounds(design.op, design.lane, case.dtype, inputs, design.attrs, expected)
+    optional = {t.name for t in operation.outputs if t.optional}
+    entry = {
+        "id": case.id,
+        "op": design.op,
+        "lane": design.lane,
+        "dtype": case.dtype,
+        "contract": case.dtype,
+        "session": None,
+        "attrs": schema.encode_attrs(design.op, design.attrs),
+        "flag": design.flag,
+        "why": design.why,
+        "files": {kind: file_name(case.group, kind) for kind in KINDS},
+        "inputs": [_described(name, x, x.dtype.name) | {"sha256": tensors.sha256(x)} for name, x in inputs.items()],
+        "outputs": [
+            _described(name, x, case.dtype)
+            | {"optional": name in optional}
+            | {"sha256": tensors.sha256(x), "bound_sha256": tensors.sha256(bounds[name])}
+            for name, x in expected.items()
+        ],
+    }
+    return entry, {"inputs": inputs, "expected": expected, "bounds": {name: bounds[name] for name in expected}}
+
+
+def _described(name, x, dtype):
+    return {"name": name, "dtype": dtype, "shape": list(x.shape)}
+
+
+def _manifest(entries):
+    """One case a line: a change shows as the lines of the cases that changed."""
+    head = {
+        "$schema": SCHEMA_FILE,
+        "schema_version": SCHEMA_VERSION,
+        "suite": "nsn",
+        "suite_version": SUITE_VERSION,
+        "contracts": {name: contract | PROMISES for name, contract in CONTRACTS.items()},
+    }
+    lines = [f" {json.dumps(key)}: {json.dumps(value)}," for key, value in head.items()]
+    cases = ",\n".join(f"  {json.dumps(entry)}" for entry in entries)
+    return "\n".join(["{", *lines, ' "cases": [', cases, " ]", "}", ""]).encode()
+
+
+def differences(contents, suite_dir):
+    """Names of files in a folder that are missing or differ from `contents`, or do not belong there."""
+    there = {path.name for path in suite_dir.iterdir() if path.is_file()} if suite_dir.is_dir() else set()
+    wrong = [name for name, data in contents.items() if name not in there or (suite_dir / name).read_bytes() != data]
+    return sorted([*wrong, *(there - contents.keys())])
+
+
+def write(contents, suite_dir):
+    """Write the files of a suite, the manifest last.
+
+    Raises
+    ------
+    FileError
+    """
+    try:
+        suite_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"{suite_dir}: cannot be made: {error.strerror}") from None
+    for name, data in contents.items():
+        write_atomically(suite_dir / name, data)
