@@ -11,9 +11,11 @@ direction: moved together, a large gradient of one input would hide an error in 
 
 The tolerance is c u sum |terms|, in which neither factor is chosen. The backward run over `certify.rounding` yields a
 bound e_i on the rounding error of each gradient element, that is, (number of roundings) u (sum of |terms|) for that
-element; the inner product with v adds gamma_n sum |g_i v_i|. The complex step forms the same terms; a complex
-product, quotient or elementary function rounds at most four times where its real counterpart rounds once. Hence
-|difference| <= 5 (sum |v_i| e_i + gamma_n sum |g_i v_i|).
+element; the inner products add n u sum |g_i v_i| on one side and m u sum |dy_j (Df v)_j| on the other. The complex step
+forms the same terms as the backward; a complex product, quotient or elementary function rounds at most four times
+where its real counterpart rounds once. Hence
+
+    |difference| <= 5 (sum |v_i| e_i + n u sum |g_i v_i| + m u sum |dy_j (Df v)_j|).
 """
 
 import math
@@ -85,14 +87,18 @@ def check_gradient(forward, backward, inputs, rng):
             raise ShapeError(f"check_gradient: a gradient has shape {np.shape(g)}, expected {x.shape}, its input's")
     bounds = gradient_error_bounds(forward, backward, inputs, dy)
     checks = []
-    for k, (x, g, e) in enumerate(zip(inputs, grads, bounds, strict=True)):
-        v = rng.standard_normal(x.shape)
-        moved = [a + 1j * STEP * v if j == k else a.astype(np.complex128) for j, a in enumerate(inputs)]
-        along = float(np.sum(dy * (np.imag(forward(*moved)[0]) / STEP)))
-        slack = np.sum(np.abs(v) * e + v.size * UNIT_ROUNDOFF * np.abs(g * v))
-        tolerance = float((1 + COMPLEX_ROUNDINGS) * slack)
-        checks.append(GradientCheck(k, along, float(np.sum(g * v)), tolerance))
+    with np.errstate(invalid="ignore", over="ignore"):  # NaN is refused, not warned about
+        for k, (x, g, e) in enumerate(zip(inputs, grads, bounds, strict=True)):
+            v = rng.standard_normal(x.shape)
+            moved = [a + 1j * STEP * v if j == k else a.astype(np.complex128) for j, a in enumerate(inputs)]
+            along = dy * (np.imag(forward(*moved)[0]) / STEP)
+            slack = np.sum(np.abs(v) * e) + _summation_error(along) + _summation_error(g * v)
+            checks.append(GradientCheck(k, np.sum(along), np.sum(g * v), (1 + COMPLEX_ROUNDINGS) * slack))
     return max(checks, key=lambda check: check.ratio)
+
+
+def _summation_error(terms):
+    return np.size(terms) * UNIT_ROUNDOFF * np.sum(np.abs(terms))
 
 
 def gradient_error_bounds(forward, backward, inputs, dy, dtype="float64"):

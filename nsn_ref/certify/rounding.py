@@ -32,13 +32,13 @@ from nsn_ref.errors import NeedMorePrecision
 
 ELEMENTARY_ULPS = 8
 
-_FORMATS = {"float64": (2.0**-53, 2.0**-1022), "float32": (2.0**-24, 2.0**-126)}
+_FORMATS = {"float64": (2.0**-53, 2.0**-1022), "float32": (2.0**-24, 2.0**-126), "float16": (2.0**-11, 2.0**-14)}
 _FORMAT = contextvars.ContextVar("format", default=_FORMATS["float64"])
 
 
 @contextlib.contextmanager
 def precision(dtype):
-    """Count roundings to `dtype` ("float64" or "float32") inside the block."""
+    """Count roundings to `dtype` ("float64", "float32" or "float16") inside the block."""
     token = _FORMAT.set(_FORMATS[str(dtype)])
     try:
         yield
