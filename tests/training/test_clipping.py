@@ -59,8 +59,8 @@ def test_clipped_gradients_have_the_norm_and_the_direction(seed, dtype):
         if norm <= 0.125:
             assert all(clipped[name] is g for name, g in grads.items())
             continue
-        # u for g / largest, for the factor in the dtype, for their product, and inherited by the norm; the norm's own 16
-        # and the quotient by it are roundings in float64.
+        # u for g / largest, for the factor in the dtype, for their product, and inherited by the norm; the norm's own
+        # 16 and the quotient by it are roundings in float64.
         tolerance = 4 * Fraction(unit_roundoff(dtype)) + 20 * Fraction(2) ** -53
         exact = exact_norm(grads)
         assert abs(exact_norm(clipped) - Fraction(1, 8)) <= tolerance / 8
