@@ -111,3 +111,27 @@ def assert_number_type(kind, *arrays):
         array = np.asarray(array)
         kinds = {array.dtype.type} if array.dtype != object else set(map(type, array.flat))
         assert kinds == {kind}, f"expected only {kind.__name__}, found {kinds}"
+
+
+def random_params(rng, net):
+    """Standard normal parameters of a network: biases and log-variances too, which start at zero."""
+    return {name: rng.standard_normal(shape) for name, shape in net.shapes().items()}
+
+
+def network_at(net, rank):
+    """A network at one rank as a function of x and its parameters, in the form that `assert_gradient` takes.
+
+    Returns the names of the parameters in the order of the arguments, the forward and the backward.
+    """
+    names = [name for name in net.shapes() if name != "s"]
+
+    def forward(x, *values):
+        s = constants(np.zeros(net.R), like=x)
+        return net.forward(dict(zip(names, values, strict=True)) | {"s": s}, x, rank)
+
+    def backward(dlogits, saved):
+        grads, dx = net.backward(dlogits, saved)
+        assert grads.keys() == set(names)
+        return dx, *(grads[name] for name in names)
+
+    return names, forward, backward
