@@ -135,6 +135,18 @@ def real_floats(function, name, array):
         raise DTypeError(f"{function}: {name} has {got}, expected an ndarray of float32 or float64")
 
 
+def float_arrays(function, **named):
+    """`arrays`, for an operation that exists over float32 and float64 only.
+
+    Raises
+    ------
+    DTypeError, ShapeError, NonFiniteError
+    """
+    for name, (array, _) in named.items():
+        real_floats(function, name, array)
+    return arrays(function, **named)
+
+
 def number(function, name, value, like):
     """Check the cotangent of a scalar: one finite number of the number type of `like`.
 
