@@ -49,7 +49,7 @@ def test_containment_is_what_the_projectors_say(rng):
 
 
 def test_a_lower_rank_misleads_the_papers_score_and_not_the_projectors():
-    """W_2 has rank 1 and lies in W_3; the second singular vector of W_2 is arbitrary, so half of the score is chance."""
+    """W_2 has rank 1 and lies in W_3; its second singular vector is arbitrary, so half of the score is chance."""
     scores = []
     for seed in range(16):
         A, B = layer(seed, 3, 103, 97)
