@@ -1,0 +1,88 @@
+"""`nsn-ref cost`: what it prints, what it writes, what it refuses."""
+
+import json
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from nsn_ref.cli.cost import cost
+from nsn_ref.errors import FileError, NSNError, OptionError, RankError
+
+app = typer.Typer(rich_markup_mode="rich")
+app.command()(cost)
+
+
+def run(*arguments):
+    """Exit status and output; a typed error is raised, as `main` turns it into a message and status 2."""
+    result = CliRunner().invoke(app, arguments, env={"COLUMNS": "120", "TERM": "dumb"})
+    if isinstance(result.exception, NSNError):
+        raise result.exception
+    return result.exit_code, result.output
+
+
+def cells(line):
+    return line.replace("│", " ").split()
+
+
+def test_one_layer():
+    status, output = run("--d-in", "784", "--d-out", "256", "--ranks", "16,256", "--dtype", "float64")
+    rows = [cells(line) for line in output.splitlines()]
+    assert status == 0
+    assert ["16", "16,640", "33,280", "8.3%", "16,896", "135,168"] in rows  # 16 * 1040, + 256 biases, * 8 bytes
+    assert ["256", "266,240", "532,480", "132.7%", "266,496", "2,131,968"] in rows
+    assert ["dense", "200,704", "401,408", "100.0%", "200,960", "1,607,680"] in rows
+    assert "784 to 256: break-even rank 192.98" in output
+
+
+def test_cached_costs_no_more_than_dense():
+    _, output = run("--d-in", "784", "--d-out", "256", "--ranks", "16,256", "--cached")
+    rows = [cells(line) for line in output.splitlines()]
+    assert ["256", "200,704", "401,408", "100.0%", "200,960", "803,840"] in rows
+    assert ["16", "16,640", "33,280", "8.3%", "16,896", "67,584"] in rows
+
+
+def test_mlp_and_json(tmp_path):
+    path = tmp_path / "cost.json"
+    status, output = run("--widths", "64,128,10", "--R", "24", "--json", str(path))
+    assert status == 0 and str(path) in output.replace("\n", "")
+    figures = json.loads(path.read_text())
+    assert [row["rank"] for row in figures["ranks"]] == [1, 2, 4, 8, 16, 24]
+    for row in figures["ranks"]:
+        assert row["multiply_adds"] == row["rank"] * (64 + 128) + 128 * 10
+        assert row["flops"] == 2 * row["multiply_adds"]
+        assert row["parameters"] == row["multiply_adds"] + 128 + 10
+        assert row["bytes"] == 4 * row["parameters"]
+        assert row["share_of_dense"] == row["multiply_adds"] / (64 * 128 + 128 * 10)
+    assert [layer["R"] for layer in figures["layers"]] == [24, None]
+
+
+def test_help_has_an_example():
+    status, output = run("--help")
+    assert status == 0 and "nsn-ref cost --d-in 784 --d-out 256 --ranks 1,16,64" in output
+
+
+@pytest.mark.parametrize(
+    "arguments, error, message",
+    [
+        ("", OptionError, "cost: --d-in is missing, expected --d-in and --d-out, or --widths and --R"),
+        ("--d-in 7", OptionError, "cost: --d-out is missing"),
+        ("--d-in 0 --d-out 7", OptionError, "d_in is 0, expected an integer of at least 1"),
+        ("--d-in 5 --d-out 7 --R 0", OptionError, "cost: --R is 0, expected an integer of at least 1"),
+        ("--d-in 5 --d-out 7 --ranks 1,x", OptionError, "cost: --ranks is '1,x', expected integers separated by"),
+        ("--d-in 5 --d-out 7 --ranks 6", RankError, r"rank is 6, expected an integer in 1\.\.5"),
+        ("--d-in 5 --d-out 7 --dtype int4", OptionError, "dtype is 'int4', expected one of 'float64'"),
+        ("--widths 64,10 --R 4", OptionError, "cost: --widths has 2 widths, expected an input, hidden layers and"),
+        ("--widths 64,32,10", OptionError, "cost: --R is missing"),
+        ("--widths 64,32,10 --d-in 5 --R 4", OptionError, "--widths is given beside --d-in or --d-out"),
+        ("--d-in 5 --d-out 7 --json /no/such/folder/x.json", FileError, "cannot be written"),
+    ],
+)
+def test_bad_values_are_typed_errors(arguments, error, message):
+    with pytest.raises(error, match=message):
+        run(*arguments.split())
+
+
+def test_a_bad_number_is_a_usage_error():
+    status, _ = run("--d-in", "seven", "--d-out", "7")
+    assert status == 2
