@@ -8,8 +8,8 @@ sec. 3.3) in which a sum stays open until it is used:
 - a sum of t_1..t_n keeps sum |t_i| and the number of additions; in any order a term passes through at most n - 2
   partial sums before the last addition, which rounds the result itself, so the error is at most
   gamma_(n-2) sum |t_i| + u |result|;
-- a product or square root rounds once: u |result|; a quotient twice, as the product with a reciprocal does; a power of
-  two scales exactly;
+- a product or square root rounds once: u |result|; a quotient twice, as the product with a reciprocal does (one that
+  is not subnormal); a power of two scales exactly;
 - an elementary function is allowed `ELEMENTARY_ULPS` u |result|; where the usual formulas cancel (1 + tanh, 1 - erf)
   the allowance is absolute.
 
@@ -233,7 +233,8 @@ class Rounded:
         """Square root; rounds once."""
         if self.is_zero():
             return self
-        return _round(math.sqrt(self.v), self.error / (2 * math.sqrt(self._lowest_positive())), 1)
+        lowest = self._lowest_positive()
+        return _round(math.sqrt(self.v), self.error / (2 * math.sqrt(lowest)), 1)
 
     def rsqrt(self):
         """1 / sqrt(x), which has instructions of its own."""
@@ -263,14 +264,14 @@ class Rounded:
         return _exp(self.v + 2 * self.error) * min(self.error, 1.0)
 
     def _erf_slope(self):
-        return 2 / math.sqrt(math.pi) * math.exp(-min(self._nearest_to_zero() ** 2, 700))
+        return 2 / math.sqrt(math.pi) * math.exp(-(min(self._nearest_to_zero(), 26.0) ** 2))
 
     def _nearest_to_zero(self):
         return max(abs(self.v) - 2 * self.error, 0.0)
 
     def _lowest_positive(self):
         lowest = self.v - 2 * self.error
-        if not lowest > self.v / 4:
+        if not 4 * lowest > self.v > 0:
             raise NeedMorePrecision(f"{self} may not be positive")
         return lowest
 
