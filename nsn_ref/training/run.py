@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 import nsn_ref
+from nsn_ref import checks
 from nsn_ref.errors import FileError, NSNError, OptionError
 from nsn_ref.nets.convnet import ConvNet
 from nsn_ref.nets.mlp import MLP
@@ -61,8 +62,9 @@ def read_run(folder):
         net, config = net_from_json(facts["net"]), TrainConfig.from_json(facts["config"])
         state = TrainState.from_arrays(facts["step"], arrays)
         steps = facts["steps"]
+        checks.integer("load_run", "step", state.step, 0, steps)
         net.check("load_run", state.params)
-    except (NSNError, KeyError, TypeError, ValueError) as error:
+    except (NSNError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise FileError(f"{folder}: the checkpoint does not describe a run: {error}") from error
     return Run(net, state.params, config, read_metrics(folder, state.step), steps), state, facts
 

@@ -80,30 +80,37 @@ def train_step(net, config, state, x, targets, ranks, steps, engine):
     Raises
     ------
     DivergedError
-        The loss, a gradient or something on the way to them is not finite.
+        A loss, a gradient, something on the way to them, or a parameter after the step is not finite.
     """
-    try:
-        out = loss_and_grads(
-            net, state.params, x, targets, ranks, loss=config.loss, objective=config.objective, state=state.objective,
-            regularisers=config.regularisers, stop_anchor=config.stop_anchor, ops=engine.ops,
-        )  # fmt: skip
-        if not (math.isfinite(out.total) and scalars.isfinite(out.losses)):
-            raise NonFiniteError(f"the losses at ranks {ranks} are {out.losses}, their total {out.total}")
-        ds = out.grads.pop("s")
-        grads, norm = clip_by_global_norm(out.grads, math.inf if config.clip is None else config.clip)
-    except NonFiniteError as error:
-        raise DivergedError(f"train: diverged at step {state.step + 1}: {error}") from error
     options = {"schedule": config.schedule, "steps": steps, "warmup_steps": config.warmup_steps}
     lr = learning_rate(state.step, lr=config.lr, **options)
     lr_s = learning_rate(state.step, lr=config.lr if config.lr_s is None else config.lr_s, **options)
-    grads["s"] = ds
-    updated = {
-        name: _update(config, engine.optimizers, state, name, grads[name], lr_s if name == "s" else lr)
-        for name in state.params
-    }
-    params, m, v = ({name: result[i] for name, result in updated.items()} for i in range(3))
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is looked for
+            out, grads, norm = _gradients(net, config, state, x, targets, ranks, engine)
+            updated = {
+                name: _update(config, engine.optimizers, state, name, grads[name], lr_s if name == "s" else lr)
+                for name in state.params
+            }
+        params, m, v = ({name: result[i] for name, result in updated.items()} for i in range(3))
+        net.check("after the update", params)
+    except NonFiniteError as error:
+        raise DivergedError(f"train: diverged at step {state.step + 1}: {error}") from error
     state = TrainState(state.step + 1, params, m, v if config.optimizer == "adamw" else {}, out.state)
     return state, StepRecord(lr, out.losses, float(out.total), norm)
+
+
+def _gradients(net, config, state, x, targets, ranks, engine):
+    """The losses, the gradients after clipping, and their norm before it, all finite."""
+    out = loss_and_grads(
+        net, state.params, x, targets, ranks, loss=config.loss, objective=config.objective, state=state.objective,
+        regularisers=config.regularisers, stop_anchor=config.stop_anchor, ops=engine.ops,
+    )  # fmt: skip
+    if not (math.isfinite(out.total) and scalars.isfinite(out.losses)):
+        raise NonFiniteError(f"the losses at ranks {ranks} are {out.losses}, their total {out.total}")
+    weights = {name: g for name, g in out.grads.items() if name != "s"}
+    clipped, norm = clip_by_global_norm(weights, math.inf if config.clip is None else config.clip)
+    return out, clipped | {"s": out.grads["s"]}, norm
 
 
 def _update(config, optimizers, state, name, g, lr):
