@@ -113,6 +113,15 @@ def gradnorm_backward(ddistance, saved):
 def renormalised(weights):
     """Weights scaled to sum to their number, K.
 
+    Parameters
+    ----------
+    weights : ndarray, shape (K,)
+        Their sum must be positive.
+
+    Returns
+    -------
+    ndarray, shape (K,)
+
     Raises
     ------
     ShapeError, DTypeError, NonFiniteError, OptionError

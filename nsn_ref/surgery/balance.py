@@ -1,0 +1,34 @@
+"""The balanced gauge: factors rescaled so that norm(a_i) = norm(b_i)."""
+
+import numpy as np
+
+from nsn_ref import checks
+
+
+def balance(A, B):
+    """Rescale a_i -> c_i a_i, b_i -> b_i / c_i so that their norms agree, which changes no W_r but by rounding.
+
+    Where c_i is a power of two the products do not even round. A component with a zero factor contributes nothing at
+    any scale and is left as it is: balancing would make both factors zero, and such a component no longer learns.
+
+    Parameters
+    ----------
+    A : ndarray, shape (R, d_in)
+    B : ndarray, shape (d_out, R)
+        float32 or float64.
+
+    Returns
+    -------
+    A : ndarray, shape (R, d_in)
+    B : ndarray, shape (d_out, R)
+
+    Raises
+    ------
+    ShapeError, DTypeError, NonFiniteError
+    """
+    checks.float_arrays("balance", A=(A, "R d_in"), B=(B, "d_out R"))
+    norm_a, norm_b = np.linalg.norm(A, axis=1), np.linalg.norm(B, axis=0)
+    alive = (norm_a > 0) & (norm_b > 0)
+    c = np.ones_like(norm_a)
+    c[alive] = np.sqrt(norm_b[alive] / norm_a[alive])
+    return A * c[:, None], B / c
