@@ -87,10 +87,15 @@ def _distances(forward, backward, ys, c, stop_anchor):
     """Penalty between the first output and each of the others, and the cotangents of all."""
     value, dys = 0, [zeros_like(y) for y in ys]
     for k in range(1, len(ys)):
-        penalty, saved = forward(ys[0], ys[k], stop_anchor=stop_anchor)
-        danchor, dys[k] = backward(c, saved)
-        value, dys[0] = value + c * penalty, dys[0] + danchor
+        penalty, saved = forward(_flat(ys[0]), _flat(ys[k]), stop_anchor=stop_anchor)
+        danchor, dvariant = (dy.reshape(ys[0].shape) for dy in backward(c, saved))
+        value, dys[0], dys[k] = value + c * penalty, dys[0] + danchor, dvariant
     return value, dys
+
+
+def _flat(y):
+    """Images (n, c, H, W) as one row each, so that the mean is over the batch."""
+    return y.reshape(len(y), -1) if y.ndim == 4 else y
 
 
 def _hard(layers, params, anchor, c):
