@@ -258,12 +258,13 @@ def choice(function, name, value, allowed):
 
 
 def between(function, name, value, low=-math.inf, high=math.inf, *, open_low=False, open_high=False):
-    """Check that a real option lies in an interval; NaN never does.
+    """Check that a real option lies in an interval; NaN and infinity never do.
 
     Raises
     ------
     OptionError
     """
+    open_low, open_high = open_low or low == -math.inf, open_high or high == math.inf
     number = isinstance(value, (int, float, Fraction, np.floating, np.integer)) and not isinstance(value, bool)
     inside = number and (low < value if open_low else low <= value) and (value < high if open_high else value <= high)
     if not inside:

@@ -76,7 +76,7 @@ def number(value, like):
 def pi(like):
     """The number pi in the number system of `like`."""
     kind = number_type(like)
-    if kind in (Fraction, object):
+    if kind is Fraction:
         raise NumberSystemError("pi: is not a rational number, so it does not exist over Fractions")
     return kind.pi() if hasattr(kind, "pi") else number(math.pi, like)
 
@@ -128,7 +128,7 @@ def _elementwise(name, float_function):
         if not is_object(x):
             y = float_function(x)
             return float(y) if type(x) is float else y  # a constant stays a Python float: NumPy keeps the array's dtype
-        if number_type(x) in (Fraction, object):
+        if number_type(x) is Fraction:
             raise NumberSystemError(f"{name}: not a rational function, so it does not exist over Fractions")
         if isinstance(x, np.ndarray):
             return _map(one, x)
@@ -172,7 +172,14 @@ def _by_complex_balls(name, x):
     with working_precision(COMPLEX_BITS):
         for index, element in np.ndenumerate(x):
             out[index] = complex(getattr(flint.acb(complex(element)), name)())
-    return out
+    return out[()]
+
+
+def _log1p(x):
+    if not np.iscomplexobj(x):
+        return np.log1p(x)
+    re, im = np.real(x), np.imag(x)
+    return np.log1p(re * (2 + re) + im * im) / 2 + 1j * np.arctan2(im, 1 + re)  # NumPy's rounds 1 + x first
 
 
 def _logistic(x):
@@ -186,7 +193,7 @@ def _logistic(x):
 exp = _elementwise("exp", np.exp)
 expm1 = _elementwise("expm1", np.expm1)
 log = _elementwise("log", np.log)
-log1p = _elementwise("log1p", np.log1p)
+log1p = _elementwise("log1p", _log1p)
 logistic = _elementwise("logistic", _logistic)
 rsqrt = _elementwise("rsqrt", lambda x: 1 / np.sqrt(x))
 sqrt = _elementwise("sqrt", np.sqrt)

@@ -239,7 +239,7 @@ class Rounded:
     def rsqrt(self):
         """1 / sqrt(x), which has instructions of its own."""
         lowest = self._lowest_positive()
-        return _round(1 / math.sqrt(self.v), self.error / (2 * lowest * math.sqrt(lowest)), ELEMENTARY_ULPS)
+        return _round(1 / math.sqrt(self.v), self.error / (2 * lowest) / math.sqrt(lowest), ELEMENTARY_ULPS)
 
     def tanh(self):
         """Hyperbolic tangent."""

@@ -82,8 +82,8 @@ def test_a_constant_row_gives_the_bias(rng):
 
 def test_bad_input_is_named(rng):
     x, w, b = normal(rng, (5, 7), (7,), (7,))
-    for eps in (0, 0.0, -1e-5, np.nan, "1e-5", None):
-        with pytest.raises(OptionError, match=r"layer_norm_forward: eps is .*, expected a number in \(0, inf\]"):
+    for eps in (0, 0.0, -1e-5, np.nan, np.inf, "1e-5", None):
+        with pytest.raises(OptionError, match=r"layer_norm_forward: eps is .*, expected a number in \(0, inf\)"):
             layer_norm_forward(x, w, b, eps)
     with pytest.raises(ShapeError, match=r"layer_norm_forward: w has shape \(5,\), expected \(d\) = \(7\)"):
         layer_norm_forward(x, x[:, 0], b)

@@ -72,8 +72,8 @@ def test_scaling_the_input_by_a_power_of_two_changes_no_bit(rng):
 
 def test_bad_input_is_named(rng):
     x, w = normal(rng, (5, 7), (7,))
-    for eps in (0, -1e-5, np.nan, True):
-        with pytest.raises(OptionError, match=r"rms_norm_forward: eps is .*, expected a number in \(0, inf\]"):
+    for eps in (0, -1e-5, np.nan, np.inf, True):
+        with pytest.raises(OptionError, match=r"rms_norm_forward: eps is .*, expected a number in \(0, inf\)"):
             rms_norm_forward(x, w, eps)
     with pytest.raises(ShapeError, match=r"rms_norm_forward: w has shape \(5,\), expected \(d\) = \(7\)"):
         rms_norm_forward(x, x[:, 0])
