@@ -160,6 +160,15 @@ def test_singular_gram_serves_seen_directions_first_and_unseen_ones_last(rng):
     assert np.linalg.norm(W - W_r[-1]) <= tolerance(W) / np.sqrt(7 * 2 * U)
 
 
+def test_inputs_that_are_always_zero(rng):
+    """Eigenvalues of exactly 0: all components together still give W, to roundings magnified by 1 / sqrt(7 eps)."""
+    (W,) = normal(rng, (11, 7))
+    A, B = factorise_whitened(W, np.diag([1.0, 0, 4, 0, 0, 9, 0]))
+    assert np.linalg.norm(W - B @ A) <= tolerance(W) / np.sqrt(7 * 2 * U)
+    seen = np.diag([1.0, 0, 1, 0, 0, 1, 0])
+    assert np.linalg.norm((W - B[:, :3] @ A[:3]) @ seen) <= np.sqrt(7 * 2 * U) * 3 * np.linalg.norm(W)
+
+
 def test_scale_of_the_gram_matrix_does_not_matter(rng):
     (W,) = normal(rng, (7, 5))
     x = inputs_of(rng, 20, 5)
