@@ -32,6 +32,10 @@ def average_pool2d_forward(x, size):
     Raises
     ------
     ShapeError, DTypeError, NonFiniteError, OptionError
+
+    Notes
+    -----
+    Source: LeCun et al., Proc. IEEE 86 (1998), sec. II; over the whole image: Lin et al., arXiv:1312.4400, sec. 3.2.
     """
     checks.arrays("average_pool2d_forward", x=(x, "n c H W"))
     size = checks.pair("average_pool2d_forward", "size", size, 1)

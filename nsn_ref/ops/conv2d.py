@@ -42,6 +42,10 @@ def conv2d_forward(x, W, b, *, stride=1, padding=0):
     Raises
     ------
     ShapeError, DTypeError, NonFiniteError, OptionError
+
+    Notes
+    -----
+    Source: LeCun et al., Proc. IEEE 86 (1998), sec. II.
     """
     checks.arrays("conv2d_forward", x=(x, "n c_in H W"), W=(W, "c_out c_in k_h k_w"), b=(b, "c_out"))
     kernel = W.shape[2:]
