@@ -18,8 +18,8 @@ def clip_by_global_norm(grads, max_norm):
     ----------
     grads : dict of str to ndarray
         float32 or float64.
-    max_norm : float, > 0
-        Infinity never clips.
+    max_norm : float, > 0, or None
+        None measures the norm and never clips.
 
     Returns
     -------
@@ -37,7 +37,9 @@ def clip_by_global_norm(grads, max_norm):
     Source: Pascanu, Mikolov & Bengio, arXiv:1211.5063, Algorithm 1. PyTorch's `clip_grad_norm_` divides by the norm
     plus 1e-6, so its result falls short of `max_norm` by that share; this divides by the norm.
     """
-    checks.between("clip_by_global_norm", "max_norm", max_norm, 0, open_low=True)
+    if max_norm is not None:
+        if max_norm != math.inf:
+        checks.between("clip_by_global_norm", "max_norm", max_norm, 0, open_low=True)
     for name, g in grads.items():
         checks.real_floats("clip_by_global_norm", name, g)
         checks.alike("clip_by_global_norm", **{name: g})
@@ -46,6 +48,6 @@ def clip_by_global_norm(grads, max_norm):
         return dict(grads), 0.0
     relative = math.sqrt(math.fsum(np.sum(np.square(g / largest, dtype=np.float64)) for g in grads.values()))
     norm = largest * relative
-    if norm <= max_norm:
+    if max_norm is None or norm <= max_norm:
         return dict(grads), norm
     return {name: (g / largest) * (max_norm / relative) for name, g in grads.items()}, norm
