@@ -53,7 +53,7 @@ def gradnorm_targets(weights, norms, losses, first_losses, *, alpha=1.5):
     arrays = {"weights": weights, "norms": norms, "losses": losses, "first_losses": first_losses}
     checks.arrays(name, **{key: (array, "K") for key, array in arrays.items()})
     checks.not_empty(name, "weights", weights)
-    checks.between(name, "alpha", alpha, 0, open_high=True)
+    checks.between(name, "alpha", alpha, 0)
     checks.above_zero(name, "losses", losses)
     checks.above_zero(name, "first_losses", first_losses)
     rate = losses / first_losses

@@ -49,7 +49,7 @@ def kl_distillation_forward(z, teacher_z, *, temperature=1.0, reduction="mean"):
     """
     name = "kl_distillation_forward"
     checks.choice(name, "reduction", reduction, ("mean", "sum"))
-    checks.between(name, "temperature", temperature, 0, open_low=True, open_high=True)
+    checks.between(name, "temperature", temperature, 0, open_low=True)
     checks.arrays(name, z=(z, "... C"), teacher_z=(teacher_z, "... C"))
     checks.not_empty(name, "z", z)
     temperature = number(temperature, like=z)

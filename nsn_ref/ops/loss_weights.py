@@ -66,7 +66,7 @@ def softmax_weights(losses, ranks, R, *, temperature=1.0):
     Source: Kirchdorfer et al., arXiv:2408.07985, sec. 4, "UW-SO".
     """
     _check("softmax_weights", losses, ranks, R)
-    checks.between("softmax_weights", "temperature", temperature, 0, open_low=True, open_high=True)
+    checks.between("softmax_weights", "temperature", temperature, 0, open_low=True)
     weights = exp(log_softmax(1 / losses / number(temperature, like=losses)))
     return _by_rank(weights, ranks, R)
 

@@ -38,7 +38,6 @@ def clip_by_global_norm(grads, max_norm):
     plus 1e-6, so its result falls short of `max_norm` by that share; this divides by the norm.
     """
     if max_norm is not None:
-        if max_norm != math.inf:
         checks.between("clip_by_global_norm", "max_norm", max_norm, 0, open_low=True)
     for name, g in grads.items():
         checks.real_floats("clip_by_global_norm", name, g)

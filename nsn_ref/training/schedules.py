@@ -89,4 +89,4 @@ def cosine(step, *, lr, steps, final=0.0):
 
 
 def _rate(function, lr):
-    checks.between(function, "lr", lr, 0, open_high=True)
+    checks.between(function, "lr", lr, 0)

@@ -109,7 +109,7 @@ def _gradients(net, config, state, x, targets, ranks, engine):
     if not (math.isfinite(out.total) and scalars.isfinite(out.losses)):
         raise NonFiniteError(f"the losses at ranks {ranks} are {out.losses}, their total {out.total}")
     weights = {name: g for name, g in out.grads.items() if name != "s"}
-    clipped, norm = clip_by_global_norm(weights, math.inf if config.clip is None else config.clip)
+    clipped, norm = clip_by_global_norm(weights, config.clip)
     return out, clipped | {"s": out.grads["s"]}, norm
 
 
