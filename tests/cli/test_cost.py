@@ -1,6 +1,8 @@
 """`nsn-ref cost`: what it prints, what it writes, what it refuses."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 import typer
@@ -86,3 +88,10 @@ def test_bad_values_are_typed_errors(arguments, error, message):
 def test_a_bad_number_is_a_usage_error():
     status, _ = run("--d-in", "seven", "--d-out", "7")
     assert status == 2
+
+
+def test_a_typed_error_is_one_message_and_status_2():
+    command = [sys.executable, "-m", "nsn_ref", "cost", "--d-in", "0", "--d-out", "7"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 2 and result.stdout == ""
+    assert result.stderr.strip() == "error: layer_cost: d_in is 0, expected an integer of at least 1"
