@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import math
 import time
 import warnings
 
@@ -107,7 +108,7 @@ def run_steps(net, data, config, state, steps, engine):
             "ranks": list(ranks),
             "losses": [float(loss) for loss in result.losses],
             "total": result.total,
-            "grad_norm": result.grad_norm,
+            "grad_norm": result.grad_norm if math.isfinite(result.grad_norm) else None,
         }
         if state.step % config.log_s_every == 0 or state.step == steps:
             record["s"] = [float(s_r) for s_r in state.params["s"]]
