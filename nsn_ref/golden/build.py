@@ -6,7 +6,7 @@ The result depends on the inputs and the table of cases only, so a second build 
 import json
 
 from nsn_ref.certify.rounding import ELEMENTARY_ULPS
-from nsn_ref.errors import FileError, SuiteError
+from nsn_ref.errors import FileError, NeedMorePrecision, SuiteError
 from nsn_ref.files import write_atomically
 from nsn_ref.golden import schema, tensors, truth
 from nsn_ref.golden.cases import CASES
@@ -57,7 +57,10 @@ def build(inputs_dir, cases=CASES, *, progress=lambda cases: cases, new_inputs=F
             if not new_inputs:
                 raise SuiteError(f"golden build: {case.id} has no committed inputs in {inputs_dir}")
             inputs = case.new_inputs()
-        entry, parts = _case(case, inputs)
+        try:
+            entry, parts = _case(case, inputs)
+        except NeedMorePrecision as undecided:
+            raise NeedMorePrecision(f"golden build: {case.id} cannot be built: {undecided}") from None
         entries.append(entry)
         for kind, named in parts.items():
             files[file_name(case.group, kind)] |= {f"{case.id}/{name}": x for name, x in named.items()}

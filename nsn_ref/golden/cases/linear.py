@@ -19,11 +19,12 @@ class Sizes(NamedTuple):
     d_in: int
     d_out: int
     R: int
+    top: int  # the largest rank that it is run at
 
 
 def real(sizes, K, rng, dtype):
     """Full mantissas, a bias, rising components, a random cotangent."""
-    leading, d_in, d_out, R = sizes
+    leading, d_in, d_out, R, _ = sizes
     rising = np.linspace(0.5, 1.5, R)
     return {
         "x": rng.standard_normal((*leading, d_in)),
@@ -37,17 +38,17 @@ def real(sizes, K, rng, dtype):
 def cancelling(sizes, K, rng, dtype):
     """Integers with a large and a small part, whose large parts cancel along each axis that is summed over.
 
-    The large part of x has one bit more than the next shorter format holds (float32; TF32 and float16).
+    The large elements of x are odd and have one bit more than the next shorter format (float32; TF32, float16).
     """
-    leading, d_in, d_out, R = sizes
-    large, medium = (2.0**24 + 1, 2.0**11 + 1) if dtype == "float64" else (2.0**11 + 1, 2.0**3 + 1)
+    leading, d_in, d_out, R, _ = sizes
+    large, medium = (2.0**24 + 7, 2.0**11 + 1) if dtype == "float64" else (2.0**11 + 7, 2.0**3 + 1)
 
     def small(*shape):
         return rng.choice([-3.0, -2.0, -1.0, 1.0, 2.0, 3.0], shape)
 
     x, A, B, b, dy = small(*leading, d_in), small(R, d_in), small(d_out, R), small(d_out), small(*K, *leading, d_out)
-    x[..., 0] += large
-    x[..., -1] -= large
+    x[..., 0] = large + 2 * x[..., 0]
+    x[..., -1] = 2 * x[..., -1] - large
     A[:, -1] = A[:, 0]
     B[:, 0] += medium
     B[:, 1] -= medium
@@ -58,18 +59,17 @@ def cancelling(sizes, K, rng, dtype):
 
 
 def permutation(sizes, K, rng, dtype):
-    """Factors that only permute and scale by powers of two; one row of the cotangent for each output.
-
-    So every sum has one term that is not zero, and every result is a full mantissa of x times a power of two.
+    """Factors that only permute and scale by powers of two, the last component among them; one row of the cotangent
+    for each output. So a result is a full mantissa of x times a power of two, or a sum of powers of two.
     """
-    leading, d_in, d_out, R = sizes
+    leading, d_in, d_out, R, top = sizes
 
     def powers(n):
         return rng.choice([-4.0, -2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 4.0], n)
 
     A, B, dy = np.zeros((R, d_in)), np.zeros((d_out, R)), np.zeros((*K, *leading, d_out))
     A[np.arange(R), rng.permutation(R) % d_in] = powers(R)
-    B[np.arange(d_out), rng.permutation(d_out)] = powers(d_out)
+    B[np.arange(d_out), np.append(rng.permutation(top - 1)[: d_out - 1], top - 1)] = powers(d_out)
     dy.reshape(-1, d_out)[rng.permutation(d_out) % np.prod(leading), np.arange(d_out)] = powers(d_out)
     return {"x": rng.standard_normal((*leading, d_in)), "A": A, "B": B, "b": np.zeros(d_out), "dy": dy}
 
@@ -77,7 +77,7 @@ def permutation(sizes, K, rng, dtype):
 def _both_ways(stem, name, lane, draw, sizes, attrs, flag, why):
     """The forward and the backward design; only the backward one has a cotangent."""
     K = (len(attrs["ranks"]),) if "ranks" in attrs else ()
-    draw = partial(draw, Sizes(*sizes), K)
+    draw = partial(draw, Sizes(*sizes, max(attrs.get("ranks", [attrs.get("rank")]))), K)
     cotangent = "dys" if K else "dy"
 
     def draw_forward(rng, dtype):

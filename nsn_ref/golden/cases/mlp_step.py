@@ -20,15 +20,19 @@ class Net(NamedTuple):
     R: int = 11
     head: str = "nested"
     shift: float = 0.0  # added to the first bias
+    spread: float = 1.0  # scale of the first layer
     gain: float = 1.0  # scale of the second layer
+    rms: float = 0.01  # the largest root of the second moment
     fresh: bool = False  # no moments yet
 
 
 def draw(net, rng, dtype):
     """A step of a net in the middle of training: random parameters and moments, none of them zero."""
     params = parameters(net, rng)
-    m = {key: np.zeros(p.shape) if net.fresh else 0.05 * rng.standard_normal(p.shape) for key, p in params.items()}
-    v = {key: np.zeros(p.shape) if net.fresh else rng.uniform(0.01, 0.1, p.shape) ** 2 for key, p in params.items()}
+    m = {key: 0.05 * rng.standard_normal(p.shape) for key, p in params.items()}
+    v = {key: (net.rms * rng.uniform(0.1, 1, p.shape)) ** 2 for key, p in params.items()}
+    if net.fresh:
+        m, v = ({key: np.zeros(p.shape) for key, p in params.items()} for _ in "mv")
     tensors = {"x": rng.standard_normal((net.n, net.widths[0])), "targets": rng.integers(0, net.widths[2], net.n)}
     return tensors | name_groups(params, m, v)
 
@@ -39,7 +43,7 @@ def parameters(net, rng):
     rising = np.linspace(0.5, 1.5, net.R)
     params = {
         "layers.0.A": rng.standard_normal((net.R, d_in)) * rising[:, None] / np.sqrt(d_in),
-        "layers.0.B": rng.standard_normal((width, net.R)) * rising / np.sqrt(net.R),
+        "layers.0.B": rng.standard_normal((width, net.R)) * rising * net.spread / np.sqrt(net.R),
         "layers.0.b": 0.3 * rng.standard_normal(width) + net.shift,
     }
     if net.head == "nested":
@@ -73,9 +77,9 @@ _TABLE = (
      "Anything in the chain: the first tensor that fails, in the order losses, logits, gradients, parameters, tells."),
     ("dense-head-001", partial(draw, Net(head="dense")), _attrs([9, 4], head="dense"), "one rank's head gradient",
      "The dense head gets the gradient of one rank only, or its weight is transposed."),
-    ("gelu-001", partial(draw, Net(shift=-2.0)), _attrs([9, 3], "gelu"), "form of GELU",
+    ("gelu-001", partial(draw, Net(shift=-3.0, spread=2.0)), _attrs([9, 3], "gelu"), "form of GELU",
      "GELU is the tanh form instead of the erf form, or cancels for inputs between -6 and 0."),
-    ("gelu-tanh-001", partial(draw, Net(shift=-2.0)), _attrs([9, 3], "gelu_tanh"), "form of GELU",
+    ("gelu-tanh-001", partial(draw, Net(shift=-3.0, spread=2.0)), _attrs([9, 3], "gelu_tanh"), "form of GELU",
      "GELU is the erf form instead of the tanh form, or its derivative lacks the factor from the cubic term."),
     ("classification-001", partial(draw, Net()), _attrs([10, 5], variant="classification"), "penalty of the variant",
      "The penalty is s instead of s / 2 in the gradient of the log-variances."),
@@ -85,7 +89,7 @@ _TABLE = (
      "A rank that was drawn twice counts once, in the gradients or in the log-variance's."),
     ("batch-one-001", partial(draw, Net(n=1)), _attrs([11, 1]), "batch of one",
      "A batch of one loses its axis; rank 1 and rank R at once."),
-    ("confident-001", partial(draw, Net(gain=60.0)), _attrs([9, 4]), "overflow of exp(logits)",
+    ("confident-001", partial(draw, Net(gain=250.0, rms=10.0)), _attrs([9, 4]), "overflow of exp(logits)",
      "Logits beyond 100, most of them confident and wrong: the softmax overflows, or log(0) is taken."),
     ("first-step-001", partial(draw, Net(fresh=True)), _attrs([9, 4], t=1), "bias correction",
      "At the first step the bias correction is left out or uses t - 1; unused components move by more than the decay."),

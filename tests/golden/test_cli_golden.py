@@ -1,0 +1,183 @@
+"""`nsn-ref golden` from the command line: exit statuses, reports, building."""
+
+import json
+import re
+import shutil
+import sys
+
+import pytest
+
+from nsn_ref import cli
+from nsn_ref.errors import SuiteError
+from nsn_ref.golden import build as builder
+from nsn_ref.golden import suite
+from nsn_ref.golden.cases import CASES
+from nsn_ref.golden.locate import golden_dir, suite_dir
+
+RAISING = "def run(op, inputs, attrs):\n    raise ArithmeticError('no')\n"
+ABSENT = "def run(op, inputs, attrs):\n    raise NotImplementedError\n"
+NUMPY_PORT = golden_dir() / "ports" / "numpy_port.py"
+
+
+@pytest.fixture
+def nsn(monkeypatch, capsys):
+    """Run the command line; its exit status, what it printed, and its error message."""
+
+    def run(*args):
+        monkeypatch.setattr(sys, "argv", ["nsn-ref", *map(str, args)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return ended.value.code or 0, out, err
+
+    return run
+
+
+@pytest.fixture
+def port_file(tmp_path):
+    def write(source):
+        path = tmp_path / "port.py"
+        path.write_text(source)
+        return path
+
+    return write
+
+
+def test_the_own_engine_is_checked_by_default_and_must_cover_everything(nsn):
+    status, out, _ = nsn("golden", "check")
+    assert status == 0
+    assert f"PASSED: {len(CASES)} of {len(CASES)} cases passed, 0 not covered; operations covered: 7 of 7" in out
+
+
+def test_status_0_for_a_port_that_passes(nsn, tmp_path):
+    report = tmp_path / "report.json"
+    status, out, _ = nsn("golden", "check", NUMPY_PORT, "--op", "objective*", "--dtype", "float32", "--json", report)
+    assert status == 0 and "16 of 16 cases passed" in out and str(report) in out
+    content = json.loads(report.read_text())
+    assert content["verdict"] == "passed" and content["counts"] == {"passed": 16, "failed": 0, "not covered": 0}
+    assert all(0 <= t["rho"] <= 1 for case in content["cases"] for t in case["tensors"])
+
+
+def test_status_1_for_a_port_that_fails(nsn, port_file, tmp_path):
+    report = tmp_path / "report.json"
+    status, out, _ = nsn("golden", "check", port_file(RAISING), "--lane", "exact", "--json", report)
+    assert status == 1
+    assert "FAILED nested_linear_forward/f64/cancelling-001  [inexact accumulation]" in out
+    assert "catches: Large terms cancel" in out and "the port raised ArithmeticError: no" in out
+    assert "and 2 more failures" in out and "FAILED: 0 of 12 cases passed" in out
+    assert json.loads(report.read_text())["cases"][0]["error"] == "the port raised ArithmeticError: no"
+
+
+def test_a_failure_shows_the_worst_element(nsn, port_file):
+    source = NUMPY_PORT.read_text() + "\n\ndef matmul(a, b):\n    return a @ b * (1 + 1e-4)\n"
+    status, out, _ = nsn("golden", "check", port_file(source), "-x", "--op", "nested_linear_forward")
+    assert status == 1 and "stopped after 1 of 18 cases" in out
+    line = next(line for line in out.splitlines() if "rho" in line and "got" in line)
+    assert line.strip().startswith("y[") and "expected" in line and "bound" in line
+
+
+def test_nan_is_reported_and_written_as_json(nsn, port_file, tmp_path):
+    source = NUMPY_PORT.read_text() + "\n\ndef matmul(a, b):\n    return a @ b * float('nan')\n"
+    report = tmp_path / "report.json"
+    status, out, _ = nsn("golden", "check", port_file(source), "--op", "nested_linear_forward", "--json", report)
+    assert status == 1 and "got nan" in out and "rho inf" in out
+    tensor = json.loads(report.read_text(), parse_constant=pytest.fail)["cases"][0]["tensors"][0]
+    assert (tensor["got"], tensor["rho"], tensor["passed"]) == ("nan", "inf", False)
+
+
+def test_status_1_for_what_is_required_but_not_covered(nsn, port_file):
+    status, out, _ = nsn("golden", "check", port_file(ABSENT))
+    assert status == 1 and "a port that covers nothing does not pass" in out
+    status, out, _ = nsn("golden", "check", NUMPY_PORT, "--require", "nested*", "--require", "mlp_step/f32/*")
+    assert status == 0
+    source = NUMPY_PORT.read_text() + "\n\ndel OPERATIONS['mlp_step']\n"
+    assert nsn("golden", "check", port_file(source))[0] == 0
+    status, out, _ = nsn("golden", "check", port_file(source), "--require", "*")
+    assert status == 1 and "required but not covered: 24" in out and "operations covered: 6 of 7" in out
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["no/such/port.py"], "no such file"),
+        (["no_such_module_at_all"], "cannot be loaded"),
+        (["cmd:/no/such/program"], "cannot be started"),
+        (["--suite", "no/such/folder"], "No such file or directory"),
+        (["--op", "conv2d"], "no case has op conv2d"),
+        (["--lane", "fast"], "no case has .*lane fast"),
+        (["--require", "conv2d"], "--require conv2d matches none"),
+        (["--json", "no/such/folder/report.json", "--op", "objective_forward"], "cannot be written"),
+    ],
+)
+def test_status_2_for_what_is_not_the_ports_fault(nsn, args, message):
+    status, _, err = nsn("golden", "check", *args)
+    assert status == 2 and err.startswith("error: ") and len(err.splitlines()) == 1
+    assert re.search(message, err)
+
+
+def test_status_2_for_an_unknown_option(nsn):
+    assert nsn("golden", "check", "--fast")[0] == 2
+
+
+def test_help_has_an_example(nsn):
+    for command in ("check", "build"):
+        status, out, _ = nsn("golden", command, "--help")
+        assert status == 0 and "Example: nsn-ref golden" in out
+
+
+# --- building ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def small():
+    """Some cases of each operation."""
+    return [case for case in CASES if case.id.endswith(("batch-one-001", "cancelling-001", "far-001", "bounded-001"))]
+
+
+def test_building_again_gives_the_same_bytes(small):
+    contents = builder.build(suite_dir(), small)
+    entries = [
+        json.loads(line.rstrip(",\n")) for line in contents["manifest.json"].decode().splitlines() if '"id"' in line
+    ]
+    committed = {entry["id"]: entry for entry in json.loads((suite_dir() / "manifest.json").read_text())["cases"]}
+    assert len(entries) == len(small) > 20
+    assert all(entry == committed[entry["id"]] for entry in entries), "the hashes of truth and bounds among them"
+
+
+@pytest.mark.slow
+def test_the_committed_suite_is_what_build_writes(nsn, tmp_path):
+    status, out, _ = nsn("golden", "build", "--check")
+    assert status == 0 and "43 of 43 files are as built" in out
+    assert nsn("golden", "build", "--out", tmp_path)[0] == 0
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {
+        p.name: p.read_bytes() for p in suite_dir().iterdir()
+    }
+
+
+def test_check_finds_every_kind_of_difference_and_writes_nothing(nsn, small, tmp_path, monkeypatch):
+    monkeypatch.setattr("nsn_ref.golden.build.build", lambda *args, **options: contents)
+    contents = {path.name: path.read_bytes() for path in suite_dir().iterdir()}
+    folder = shutil.copytree(suite_dir(), tmp_path / "suite")
+    assert nsn("golden", "build", "--check", "--out", folder)[0] == 0
+    (folder / "extra.safetensors").write_bytes(b"")
+    (folder / "manifest.json").write_bytes(b"{}")
+    (folder / "mlp_step.float32.bounds.safetensors").unlink()
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    status, out, _ = nsn("golden", "build", "--check", "--out", folder)
+    assert status == 1
+    for name in ("extra.safetensors", "manifest.json", "mlp_step.float32.bounds.safetensors"):
+        assert f"{folder / name}" in out.replace("\n", "")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_inputs_are_drawn_only_for_new_cases(tmp_path):
+    case = next(c for c in CASES if c.id == "objective_forward/f32/far-001")
+    with pytest.raises(SuiteError, match="far-001 has no committed inputs"):
+        builder.build(tmp_path, [case])
+    first = builder.build(tmp_path, [case], new_inputs=True)
+    builder.write(first, tmp_path)
+    (loaded,) = suite.load(tmp_path)
+    assert (loaded.inputs["s"] == case.new_inputs()["s"]).all()
+    redrawn = case._replace(design=case.design._replace(draw=lambda rng, dtype: pytest.fail("drawn again")))
+    assert builder.build(tmp_path, [redrawn], new_inputs=True) == first
