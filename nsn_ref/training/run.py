@@ -106,13 +106,16 @@ def net_from_json(values):
 
 
 def environment():
-    """Versions, and the BLAS libraries with their thread counts: equal ones give equal bits."""
+    """Versions, and NumPy's BLAS with its thread count: equal ones give equal bits.
+
+    SciPy may bring a BLAS of its own, which nothing here calls; it would be listed or not as SciPy is loaded or not.
+    """
     import threadpoolctl
 
     blas = [
         {key: pool.get(key) for key in ("internal_api", "version", "architecture", "num_threads")}
         for pool in threadpoolctl.threadpool_info()
-        if pool["user_api"] == "blas"
+        if pool["user_api"] == "blas" and Path(pool["filepath"]).parent.name != "scipy.libs"
     ]
     versions = {"nsn_ref": nsn_ref.__version__, "numpy": np.__version__, "python": platform.python_version()}
     return {"versions": versions, "machine": platform.machine(), "blas": blas}

@@ -85,15 +85,3 @@ def test_json_gives_the_config_back(config):
 def test_unknown_options_in_a_file_are_refused():
     with pytest.raises(OptionError, match=r"TrainConfig: has 'learning_rate', expected only"):
         TrainConfig.from_json({"learning_rate": 1.0})
-
-
-def test_objective_options():
-    with pytest.raises(OptionError, match=r"Objective: weights is None, expected a weight for each rank"):
-        Objective("fixed")
-    with pytest.raises(OptionError, match=r"Objective: weights is \(1.0,\), expected None for 'sum'"):
-        Objective("sum", (1.0,))
-    with pytest.raises(OptionError, match=r"Objective: weights\[1\] is -1.0"):
-        Objective("fixed", (1.0, -1.0))
-    for option in ({"temperature": 0.0}, {"alpha": -1.0}, {"lr": 0.0}):
-        with pytest.raises(OptionError, match=f"Objective: {next(iter(option))} is"):
-            Objective("gradnorm", **option)

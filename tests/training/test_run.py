@@ -1,6 +1,8 @@
 """Runs on disk: networks go through JSON, and damage is named."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -57,3 +59,10 @@ def test_damage_is_named(rng, tmp_path):
         load_run(tmp_path)
     with pytest.raises(FileError, match=r"checkpoint\.json: cannot be read: No such file"):
         load_run(tmp_path / "nowhere")
+
+
+def test_the_environment_does_not_depend_on_what_else_is_loaded():
+    """SciPy brings a BLAS of its own when an activation first needs it."""
+    code = "from nsn_ref.training.run import environment as e; a = e(); import scipy.linalg; print(e() == a)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "True"
