@@ -34,7 +34,5 @@ def test_what_an_engine_lacks_is_named(activation):
     for net in (mlp, convnet):
         check_engine(load_engine("reference"), net)
     check_engine(load_engine("numba"), mlp)
-    with pytest.raises(
-        OptionError, match=r"train: engine is 'numba', which has no average_pool2d"
-    ):
+    with pytest.raises(OptionError, match=r"train: engine is 'numba', which has no average_pool2d"):
         check_engine(load_engine("numba"), convnet)
