@@ -1,0 +1,137 @@
+"""What every rank of a trained network reaches, and what it costs: the frontier that a rank is chosen from."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from nsn_ref import checks
+from nsn_ref import ops as reference
+from nsn_ref.analysis.cost import Layer, dense_cost, network_cost
+from nsn_ref.analysis.energy import component_energies
+from nsn_ref.nets.conv_layers import AveragePool2d, GlobalAveragePool2d
+from nsn_ref.ops.softmax_cross_entropy import softmax_cross_entropy_forward
+
+
+class FrontierRow(NamedTuple):
+    """One rank."""
+
+    rank: int
+    trained: bool
+    accuracy: float  # share of the rows, 0..1
+    loss: float  # mean cross-entropy, nats
+    flops: int  # for one example
+    dense_share: float  # of the FLOPs of the same network with every layer dense
+    s: float  # learned log-variance; 0 where the objective has none
+
+
+def frontier(net, params, x, labels, *, trained=(), ops=reference):
+    """Evaluate a classifier at every rank 1..R.
+
+    Parameters
+    ----------
+    net : MLP or ConvNet
+    params : dict of str to ndarray
+    x : ndarray
+        In the shape of the network's input.
+    labels : ndarray
+        Integer labels in the shape of the logits without their last axis.
+    trained : collection of int
+        The ranks that training has seen, marked as such.
+    ops : module
+        `nsn_ref.ops` or `nsn_ref.kernels`.
+
+    Returns
+    -------
+    list of FrontierRow, by rank
+
+    Raises
+    ------
+    ShapeError, DTypeError, NonFiniteError, LabelError
+    """
+    layers = linear_layers(net, x.shape)
+    dense = dense_cost(layers).flops
+    rows = []
+    for rank in range(1, net.R + 1):
+        z, _ = net.forward(params, x, rank, ops)
+        loss, _ = softmax_cross_entropy_forward(z, labels)
+        flops = network_flops(layers, rank)
+        accuracy = float(np.mean(z.argmax(axis=-1) == labels))
+        s = float(params["s"][rank - 1])
+        rows.append(FrontierRow(rank, rank in trained, accuracy, float(loss), flops, flops / dense, s))
+    return rows
+
+
+def linear_layers(net, shape):
+    """The layers that multiply, in the form of `nsn_ref.analysis.cost`.
+
+    Parameters
+    ----------
+    net : MLP or ConvNet
+    shape : tuple of int
+        Of an input; the first axis is the batch.
+
+    Returns
+    -------
+    list of cost.Layer
+    """
+    positions = math.prod(shape[1:-1] if net.input_axes.startswith("...") else shape[2:])
+    layers = []
+    for layer in net.layers:
+        shapes = layer.shapes()
+        if isinstance(layer, AveragePool2d):
+            positions //= layer.size**2
+        elif isinstance(layer, GlobalAveragePool2d):
+            positions = 1
+        elif shapes:
+            (d_out,) = shapes[f"{layer.key}.b"]
+            first = shapes[f"{layer.key}.A" if layer.ranked else f"{layer.key}.W"]
+            layers.append(Layer(math.prod(first[1:]), d_out, layer.R if layer.ranked else None, positions))
+    return layers
+
+
+def network_flops(layers, rank):
+    """FLOPs for one example; a network without nested layers has one cost for all ranks."""
+    nested = any(layer.R is not None for layer in layers)
+    largest = max((layer.R for layer in layers if layer.R is not None), default=1)
+    return network_cost(layers, min(rank, largest)).flops if nested else dense_cost(layers).flops
+
+
+def energies(net, params):
+    """Component energies of every nested layer, by the layer's name.
+
+    A convolution's kernel counts as one row of A.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (R,)
+    """
+    return {
+        layer.key: component_energies(
+            params[f"{layer.key}.A"].reshape(layer.R, -1), np.ascontiguousarray(params[f"{layer.key}.B"])
+        )
+        for layer in net.nested_layers
+    }
+
+
+def log_variances(metrics):
+    """The recorded log-variances over the training.
+
+    Parameters
+    ----------
+    metrics : list of dict
+        Of a run.
+
+    Returns
+    -------
+    steps : ndarray, shape (m,)
+    s : ndarray, shape (m, R)
+    """
+    records = [record for record in metrics if "s" in record]
+    checks.integer("log_variances", "number of records that hold s", len(records), 1)
+    return np.array([record["step"] for record in records]), np.array([record["s"] for record in records])
+
+
+def trained_ranks(metrics):
+    """The ranks that a training has seen; of a rank for each layer, the largest."""
+    return {max(rank) if isinstance(rank, list) else rank for record in metrics for rank in record["ranks"]}
