@@ -74,14 +74,13 @@ def _attribute(spec):
 
 
 def _import(spec, folder, run):
-    """Run an import with a folder on the path, as Python does for the folder of a script."""
-    sys.path.insert(0, str(folder))
+    """Run an import with a folder on the path, where it stays, as Python does for the folder of a script."""
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
     try:
         return run()
     except (Exception, SystemExit) as error:
         raise PortError(f"port {spec}: cannot be loaded: {_sentence(error)}") from error
-    finally:
-        sys.path.remove(str(folder))
 
 
 def _sentence(error):

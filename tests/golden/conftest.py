@@ -15,6 +15,12 @@ def cases():
     return suite.load(suite_dir())
 
 
+@pytest.fixture(autouse=True)
+def own_path(monkeypatch):
+    """A port's folder goes on the path; here only until the end of the test."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+
 @pytest.fixture
 def port_of():
     """A port whose `run` is a function."""

@@ -54,9 +54,11 @@ def failures(report):
 def test_a_file_is_a_port(tmp_path, few):
     path = tmp_path / "mine.py"
     path.write_text(
-        "import neighbour\nCONTRACT = {'float32': {}}\ndef run(op, inputs, attrs):\n    raise NotImplementedError\n"
+        "import first_neighbour\nCONTRACT = {'float32': {}}\n"
+        "def run(op, inputs, attrs):\n    import late_neighbour\n    raise NotImplementedError\n"
     )
-    (tmp_path / "neighbour.py").write_text("")
+    for name in ("first_neighbour", "late_neighbour"):
+        (tmp_path / f"{name}.py").write_text("")
     port = ports.load(str(path))
     assert port.contract == {"float32": {}}
     assert checker.check(port, few).count("not covered") == len(few)
