@@ -152,6 +152,7 @@ def test_seeds_change_everything(rng):
     data = blobs(rng)
     a, b, c = (train(NET, data, TrainConfig(steps=8, seed=seed), progress=False) for seed in (1, 1, 2))
     assert equal(a.params, b.params) and not equal(a.params, c.params)
+    assert len({m["ranks"][1] for m in a.metrics}) > 2
     assert [m["ranks"] for m in a.metrics] == [m["ranks"] for m in b.metrics] != [m["ranks"] for m in c.metrics]
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers import random_params
 
 from nsn_ref.errors import DivergedError
 from nsn_ref.nets.loss_and_grads import loss_and_grads
@@ -22,7 +23,7 @@ def test_adamw_with_groups_and_clipping(rng):
     """Weights decay, biases and log-variances do not; the log-variances have their own rate and are not clipped."""
     config = TrainConfig(steps=10, lr=0.1, lr_s=0.3, schedule="constant", clip=0.05, weight_decay=0.2, dtype="float64")
     x, targets = batch(rng)
-    state = start(NET, config)
+    state = start(NET, config)._replace(params=random_params(rng, NET))  # a bias of 0 would hide its decay
     after, record = train_step(NET, config, state, x, targets, (7, 2), 10, REFERENCE)
     grads = loss_and_grads(NET, state.params, x, targets, (7, 2)).grads
     norm = np.sqrt(sum((g * g).sum() for name, g in grads.items() if name != "s"))
