@@ -18,8 +18,11 @@ Local Open Scope R_scope.
 (*        fl rnd e == the computed value                                      *)
 (*          wf P e == every stored number of e satisfies P                    *)
 (*       gamma u n == n u / (1 - n u)             _gamma in certify/rounding  *)
-(*       isdot e l == the tree e computes the dot product of the pairs l, in  *)
-(*                    any order, with or without fused multiply-add           *)
+(*    sum_tree e l == the tree e adds up the terms l, pairs of a number and a *)
+(*                    tree to multiply it by, in any order, with or without   *)
+(*                    fused multiply-add                                      *)
+(*       isdot e l == the same for pairs of numbers: e computes l's dot       *)
+(*                    product                                                 *)
 (*       fldot rnd == the usual loop                                          *)
 (******************************************************************************)
 
@@ -197,6 +200,21 @@ assert (K : (1 + u) ^ n * (1 - INR n * u) <= 1).
   apply Rmult_le_compat_l; [exact P|nra]. }
 unfold gamma; apply (Rmult_le_reg_r (1 - INR n * u)); [lra|].
 unfold Rdiv; rewrite Rmult_assoc, Rinv_l by lra; lra.
+Qed.
+
+Lemma gamma_ge0 u n : 0 <= u -> INR n * u < 1 -> 0 <= gamma u n.
+Proof.
+intros Hu Hn; unfold gamma, Rdiv; apply Rmult_le_pos; [apply Rmult_le_pos; [apply pos_INR|assumption]|].
+left; apply Rinv_0_lt_compat; lra.
+Qed.
+
+Lemma gamma_mono u m n : 0 <= u -> (m <= n)%nat -> INR n * u < 1 -> gamma u m <= gamma u n.
+Proof.
+intros Hu Hmn Hn; assert (M := le_INR _ _ Hmn); assert (M0 := pos_INR m); unfold gamma.
+assert (Hm : INR m * u <= INR n * u) by (apply Rmult_le_compat_r; assumption).
+assert (P : 0 <= INR m * u) by (apply Rmult_le_pos; assumption).
+apply Rmult_le_compat; [assumption|left; apply Rinv_0_lt_compat; lra|assumption|].
+apply Rinv_le_contravar; lra.
 Qed.
 
 (* The usual loop, one product after the other. *)
@@ -444,15 +462,23 @@ assert (E : / 2 * bpow radix2 (- (24) + 1) = bpow radix2 (-24)) by (simpl; lra).
 intros H; rewrite <- E in *; now apply dot_error_FLX.
 Qed.
 
-(* Any order of summation, with or without fused multiply-add. *)
+(* Any order of summation, with or without fused multiply-add. A term (c, a) stands for the
+   number c times the value of the tree a; T_term is a term that needs no product. *)
 
-Inductive isdot : expr -> list (R * R) -> Prop :=
-  | D_nil : isdot (Inp 0) []
-  | D_mul x y : isdot (Mul x (Inp y)) [(x, y)]
-  | D_add a b la lb : la <> [] -> lb <> [] -> isdot a la -> isdot b lb ->
-      isdot (Add a b) (la ++ lb)
-  | D_fma x y b lb : isdot b lb -> isdot (Fma x (Inp y) b) ((x, y) :: lb)
-  | D_perm e l l' : Permutation l l' -> isdot e l -> isdot e l'.
+Inductive sum_tree : expr -> list (R * expr) -> Prop :=
+  | T_nil : sum_tree (Inp 0) []
+  | T_term a : sum_tree a [(1, a)]
+  | T_mul c a : sum_tree (Mul c a) [(c, a)]
+  | T_add a b la lb : la <> [] -> lb <> [] -> sum_tree a la -> sum_tree b lb ->
+      sum_tree (Add a b) (la ++ lb)
+  | T_fma c a b lb : sum_tree b lb -> sum_tree (Fma c a b) ((c, a) :: lb)
+  | T_perm e l l' : Permutation l l' -> sum_tree e l -> sum_tree e l'.
+
+Definition isdot (e : expr) (l : list (R * R)) : Prop := sum_tree e (inp l).
+
+Definition sum_of (value : expr -> R) (l : list (R * expr)) : R := sumR (map (fun p => fst p * value (snd p)) l).
+Definition sum_abs (value : expr -> R) (l : list (R * expr)) : R :=
+  sumR (map (fun p => Rabs (fst p) * value (snd p)) l).
 
 Lemma sumR_app l1 l2 : sumR (l1 ++ l2) = sumR l1 + sumR l2.
 Proof. induction l1 as [|x l IH]; simpl; [ring|]; unfold sumR in *; simpl; rewrite IH; ring. Qed.
@@ -460,49 +486,171 @@ Proof. induction l1 as [|x l IH]; simpl; [ring|]; unfold sumR in *; simpl; rewri
 Lemma sumR_perm l l' : Permutation l l' -> sumR l = sumR l'.
 Proof. induction 1; simpl; unfold sumR in *; simpl; lra. Qed.
 
-Lemma isdot_spec e l : isdot e l ->
-  ex e = dot l /\ ab e = adot l /\ (dep e <= length l)%nat.
+Lemma sum_of_app v l1 l2 : sum_of v (l1 ++ l2) = sum_of v l1 + sum_of v l2.
+Proof. unfold sum_of; now rewrite map_app, sumR_app. Qed.
+
+Lemma sum_abs_app v l1 l2 : sum_abs v (l1 ++ l2) = sum_abs v l1 + sum_abs v l2.
+Proof. unfold sum_abs; now rewrite map_app, sumR_app. Qed.
+
+Lemma sum_of_perm v l l' : Permutation l l' -> sum_of v l = sum_of v l'.
+Proof. intros P; exact (sumR_perm _ _ (Permutation_map _ P)). Qed.
+
+Lemma sum_abs_perm v l l' : Permutation l l' -> sum_abs v l = sum_abs v l'.
+Proof. intros P; exact (sumR_perm _ _ (Permutation_map _ P)). Qed.
+
+Lemma tree_ex e l : sum_tree e l -> ex e = sum_of ex l.
 Proof.
-induction 1 as [|x y|a b la lb na nb _ [IH1 [IH2 IH3]] _ [IH4 [IH5 IH6]]
-               |x y b lb _ [IH1 [IH2 IH3]]|e l l' P _ [IH1 [IH2 IH3]]];
-  unfold dot, adot in *; simpl.
-- rewrite Rabs_R0; unfold sumR; simpl; auto.
-- unfold sumR; simpl; repeat split; try ring; lia.
-- rewrite !map_app, !sumR_app, app_length; repeat split; try lra.
-  destruct la as [|p la]; [easy|]; destruct lb as [|q lb]; [easy|].
-  simpl length in *; lia.
-- unfold sumR in *; simpl; repeat split; try lra; lia.
-- rewrite <- (Permutation_length P).
-  rewrite <- (sumR_perm _ _ (Permutation_map (fun p => fst p * snd p) P)).
-  rewrite <- (sumR_perm _ _ (Permutation_map (fun p => Rabs (fst p) * Rabs (snd p)) P)).
-  auto.
+induction 1 as [|a|c a|a b la lb _ _ _ IHa _ IHb|c a b lb _ IHb|e l l' P _ IH]; try (unfold sum_of, sumR; simpl; ring).
+- rewrite sum_of_app, <- IHa, <- IHb; reflexivity.
+- unfold sum_of, sumR in *; simpl; now rewrite IHb.
+- now rewrite <- (sum_of_perm _ _ _ P).
+Qed.
+
+Lemma tree_ab e l : sum_tree e l -> ab e = sum_abs ab l.
+Proof.
+induction 1 as [|a|c a|a b la lb _ _ _ IHa _ IHb|c a b lb _ IHb|e l l' P _ IH];
+  try (unfold sum_abs, sumR; simpl; rewrite ?Rabs_R0, ?Rabs_R1; ring).
+- rewrite sum_abs_app, <- IHa, <- IHb; reflexivity.
+- unfold sum_abs, sumR in *; simpl; now rewrite IHb.
+- now rewrite <- (sum_abs_perm _ _ _ P).
+Qed.
+
+Lemma tree_dep e l d : sum_tree e l -> (forall p, In p l -> (dep (snd p) <= d)%nat) -> (dep e <= d + length l)%nat.
+Proof.
+intros T; revert d.
+induction T as [|a|c a|a b la lb na nb _ IHa _ IHb|c a b lb _ IHb|e l l' P _ IH]; intros d D; simpl.
+- lia.
+- specialize (D _ (or_introl eq_refl)); simpl in D; lia.
+- specialize (D _ (or_introl eq_refl)); simpl in D; lia.
+- rewrite app_length.
+  assert (Ha := IHa d (fun p Hp => D p (in_or_app _ _ _ (or_introl Hp)))).
+  assert (Hb := IHb d (fun p Hp => D p (in_or_app _ _ _ (or_intror Hp)))).
+  destruct la as [|p la]; [easy|]; destruct lb as [|q lb]; [easy|]; simpl length in *; lia.
+- assert (Ha := D _ (or_introl eq_refl)); simpl in Ha.
+  assert (Hb := IHb d (fun p Hp => D p (or_intror Hp))); lia.
+- rewrite <- (Permutation_length P); apply IH; intros p Hp; apply D; now apply (Permutation_in _ P).
+Qed.
+
+(* Each product adds at most one unit to the underflow terms. *)
+Lemma tree_unf e l : sum_tree e l -> unf e <= sum_abs unf l + INR (length l).
+Proof.
+induction 1 as [|a|c a|a b la lb _ _ _ IHa _ IHb|c a b lb _ IHb|e l l' P _ IH];
+  try (unfold sum_abs, sumR; simpl; rewrite ?Rabs_R1; lra).
+- rewrite sum_abs_app, app_length, plus_INR; simpl; lra.
+- unfold sum_abs, sumR in *; simpl length; rewrite S_INR; simpl; lra.
+- now rewrite <- (sum_abs_perm _ _ _ P), <- (Permutation_length P).
+Qed.
+
+Lemma sum_of_inp l : sum_of ex (inp l) = dot l.
+Proof. unfold sum_of, inp; now rewrite map_map. Qed.
+
+Lemma sum_abs_inp l : sum_abs ab (inp l) = adot l.
+Proof. unfold sum_abs, inp; now rewrite map_map. Qed.
+
+Lemma sum_unf_inp l : sum_abs unf (inp l) = 0.
+Proof. unfold sum_abs, sumR; induction l as [|p l IH]; simpl in *; lra. Qed.
+
+Lemma in_inp_dep l p : In p (inp l) -> dep (snd p) = O.
+Proof. unfold inp; intros Hp; apply in_map_iff in Hp; now destruct Hp as [q [<- _]]. Qed.
+
+Lemma isdot_spec e l : isdot e l -> ex e = dot l /\ ab e = adot l /\ (dep e <= length l)%nat /\ unf e <= INR (length l).
+Proof.
+intros T; rewrite (tree_ex _ _ T), (tree_ab _ _ T), sum_of_inp, sum_abs_inp.
+assert (L : length (inp l) = length l) by apply map_length.
+assert (D := tree_dep _ _ O T (fun p Hp => Nat.eq_le_incl _ _ (in_inp_dep l p Hp))).
+assert (Q := tree_unf _ _ T); rewrite sum_unf_inp in Q; rewrite L in *.
+repeat split; [exact D|lra].
 Qed.
 
 Section AnyOrder.
-Variable beta : radix.
-Variable prec : Z.
-Hypothesis prec_gt0 : (0 < prec)%Z.
-Variable choice : Z -> bool.
-Let rnd := round beta (FLX_exp prec) (Znearest choice).
-Let u := / 2 * bpow beta (- prec + 1).
+Variables (u eta : R) (rnd : R -> R) (fmt : R -> Prop).
+Hypothesis u_ge0 : 0 <= u.
+Hypothesis eta_ge0 : 0 <= eta.
+Hypothesis rnd_fmt : forall x, fmt (rnd x).
+Hypothesis rnd_err : forall x, Rabs (rnd x - x) <= u * Rabs x + eta.
+Hypothesis add_err : forall x y, fmt x -> fmt y -> Rabs (rnd (x + y) - (x + y)) <= u * Rabs (x + y).
 
-(* FLT-1. Any order of summation, with or without fused multiply-add: gamma_n. *)
-Theorem dot_error_any_order e l : isdot e l -> INR (length l) * u < 1 ->
-  Rabs (fl rnd e - dot l) <= gamma u (length l) * adot l.
+Lemma expr_gamma e n : wf fmt e -> (dep e <= n)%nat -> INR n * u < 1 ->
+  Rabs (fl rnd e - ex e) <= gamma u n * ab e + (1 + gamma u n) * (eta * unf e).
 Proof.
-intros H Hu; destruct (isdot_spec e l H) as [<- [<- Hd]].
-now apply expr_gamma_FLX.
+intros W Hd Hn; assert (H := forward_error u eta rnd fmt u_ge0 eta_ge0 rnd_fmt rnd_err add_err e W).
+assert (P : (1 + u) ^ dep e <= (1 + u) ^ n) by (apply Rle_pow; [lra|assumption]).
+assert (G := pow_le_gamma u n u_ge0 Hn); unfold bound in H.
+assert (A := ab_ge0 e); assert (Q := Rmult_le_pos _ _ eta_ge0 (unf_ge0 e)); rewrite Rmult_assoc in H; nra.
 Qed.
 
-(* FLT-1. Two kernels that compute the same dot product differ by at most 2 gamma_n |x|.|y|. *)
-Theorem dot_error_two_orders e1 e2 l : isdot e1 l -> isdot e2 l ->
-  INR (length l) * u < 1 ->
-  Rabs (fl rnd e1 - fl rnd e2) <= 2 * gamma u (length l) * adot l.
+(* FLT-1. Any order of summation, with or without fused multiply-add: gamma_n |x|.|y|, and at
+   most one underflow in each product. *)
+Theorem dot_error_any_order e l : wf fmt e -> isdot e l -> INR (length l) * u < 1 ->
+  Rabs (fl rnd e - dot l) <=
+  gamma u (length l) * adot l + (1 + gamma u (length l)) * (INR (length l) * eta).
 Proof.
-intros H1 H2 Hu.
-generalize (dot_error_any_order _ _ H1 Hu) (dot_error_any_order _ _ H2 Hu); intros B1 B2.
+intros W H Hu; destruct (isdot_spec e l H) as [<- [<- [Hd Hq]]].
+apply (Rle_trans _ _ _ (expr_gamma e _ W Hd Hu)); apply Rplus_le_compat_l.
+assert (G := gamma_ge0 u (length l) u_ge0 Hu); apply Rmult_le_compat_l; [lra|].
+rewrite Rmult_comm; apply Rmult_le_compat_r; assumption.
+Qed.
+
+(* FLT-1. Two kernels that compute the same dot product differ by at most twice that. *)
+Theorem dot_error_two_orders e1 e2 l : wf fmt e1 -> wf fmt e2 -> isdot e1 l -> isdot e2 l -> INR (length l) * u < 1 ->
+  Rabs (fl rnd e1 - fl rnd e2) <=
+  2 * (gamma u (length l) * adot l + (1 + gamma u (length l)) * (INR (length l) * eta)).
+Proof.
+intros W1 W2 H1 H2 Hu.
+generalize (dot_error_any_order _ _ W1 H1 Hu) (dot_error_any_order _ _ W2 H2 Hu); intros B1 B2.
 replace (fl rnd e1 - fl rnd e2) with ((fl rnd e1 - dot l) + - (fl rnd e2 - dot l)) by ring.
 apply (Rle_trans _ _ _ (Rabs_triang _ _)); rewrite Rabs_Ropp; lra.
 Qed.
 
 End AnyOrder.
+
+Section Formats.
+Variable beta : radix.
+Variables emin prec : Z.
+Context {Hprec : Prec_gt_0 prec}.
+
+(* FLT-1. Without underflow, rounding to nearest. *)
+Theorem dot_error_any_order_FLX choice e l : isdot e l -> INR (length l) * (/ 2 * bpow beta (- prec + 1)) < 1 ->
+  Rabs (fl (round beta (FLX_exp prec) (Znearest choice)) e - dot l) <=
+  gamma (/ 2 * bpow beta (- prec + 1)) (length l) * adot l.
+Proof.
+intros H Hu; destruct (isdot_spec e l H) as [<- [<- [Hd _]]].
+now apply expr_gamma_FLX.
+Qed.
+
+(* FLT-2. A nested layer: h_k = a_k . x, then y = b . h, each in any order of its own. A row
+   is b_k, the tree that computes h_k, and the products of h_k. *)
+Theorem layer_error_any_order_FLX choice e (rows : list (R * (expr * list (R * R)))) n :
+  sum_tree e (map (fun p => (fst p, fst (snd p))) rows) ->
+  (forall p, In p rows -> isdot (fst (snd p)) (snd (snd p)) /\ (length (snd (snd p)) <= n)%nat) ->
+  INR (n + length rows) * (/ 2 * bpow beta (- prec + 1)) < 1 ->
+  Rabs (fl (round beta (FLX_exp prec) (Znearest choice)) e - sumR (map (fun p => fst p * dot (snd (snd p))) rows)) <=
+  gamma (/ 2 * bpow beta (- prec + 1)) (n + length rows) *
+  sumR (map (fun p => Rabs (fst p) * adot (snd (snd p))) rows).
+Proof.
+intros T D Hu.
+assert (X : ex e = sumR (map (fun p => fst p * dot (snd (snd p))) rows)).
+{ rewrite (tree_ex _ _ T); unfold sum_of; rewrite map_map; f_equal; apply map_ext_in; intros p Hp.
+  now destruct (isdot_spec _ _ (proj1 (D p Hp))) as [E _]; simpl; rewrite E. }
+assert (A : ab e = sumR (map (fun p => Rabs (fst p) * adot (snd (snd p))) rows)).
+{ rewrite (tree_ab _ _ T); unfold sum_abs; rewrite map_map; f_equal; apply map_ext_in; intros p Hp.
+  now destruct (isdot_spec _ _ (proj1 (D p Hp))) as [_ [E _]]; simpl; rewrite E. }
+rewrite <- X, <- A; apply expr_gamma_FLX; [assumption| |exact Hu].
+rewrite <- (map_length (fun p : R * (expr * list (R * R)) => (fst p, fst (snd p))) rows).
+apply (tree_dep _ _ _ T); intros p Hp; apply in_map_iff in Hp; destruct Hp as [q [<- Hq]]; simpl.
+destruct (D q Hq) as [I L]; destruct (isdot_spec _ _ I) as [_ [_ [Hd _]]]; lia.
+Qed.
+
+(* FLT-1. With gradual underflow, rounding to nearest. *)
+Theorem dot_error_any_order_FLT choice e l : wf (generic_format beta (FLT_exp emin prec)) e -> isdot e l ->
+  INR (length l) * (/ 2 * bpow beta (- prec + 1)) < 1 ->
+  Rabs (fl (round beta (FLT_exp emin prec) (Znearest choice)) e - dot l) <=
+  gamma (/ 2 * bpow beta (- prec + 1)) (length l) * adot l
+  + (1 + gamma (/ 2 * bpow beta (- prec + 1)) (length l)) * (INR (length l) * (/ 2 * bpow beta emin)).
+Proof.
+apply dot_error_any_order; [apply u_flt_ge0|apply eta_flt_ge0|apply flt_fmt; assumption|..].
+- now intros x; apply flt_rnd_err.
+- now intros x y; apply flt_add_err.
+Qed.
+
+End Formats.
