@@ -38,7 +38,10 @@ def digits(
     plan = dataclasses.replace(experiment.FULL, repeats=repeats, seed=seed)
     if quick:
         plan = dataclasses.replace(experiment.QUICK, seed=seed)
-    record = experiment.run(plan, progress=lambda splits: track(splits, description="splits", console=console))
-    command = f"nsn-ref experiment digits{' --quick' if quick else f' --repeats {repeats}'} --seed {seed}"
-    for path in report.write(out, record, command):
+    size = "--quick" if quick else f"--repeats {repeats}"
+    command = f"nsn-ref experiment digits {size} --seed {seed} --out {out}"
+    record = experiment.run(
+        plan, command=command, progress=lambda splits: track(splits, description="splits", console=console)
+    )
+    for path in report.write(out, record):
         typer.echo(f"wrote {path}")

@@ -93,12 +93,14 @@ QUICK = Plan(
 )  # fmt: skip
 
 
-def run(plan=FULL, *, progress=lambda items: items):
+def run(plan=FULL, *, command="", progress=lambda items: items):
     """Run the experiment.
 
     Parameters
     ----------
     plan : Plan
+    command : str
+        What runs it again, for the record.
     progress : callable
         Wraps the list of splits, to show how far it is.
 
@@ -130,6 +132,7 @@ def run(plan=FULL, *, progress=lambda items: items):
         )
     return {
         "experiment": "digits",
+        "command": command,
         "plan": asdict(plan),
         "settings": SETTINGS | dict(plan.settings),
         "nested": NESTED,

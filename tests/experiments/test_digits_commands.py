@@ -98,7 +98,10 @@ def test_quick_experiment(tmp_path):
     status, output = run("experiment", "digits", "--quick", "--out", tmp_path / "results", "--seed", 2)
     assert status == 0
     assert all(f"wrote {tmp_path / 'results' / name}" in output for name in ("digits.md", "digits.json", "digits.png"))
-    assert "nsn-ref experiment digits --quick --seed 2" in (tmp_path / "results" / "digits.md").read_text()
+    assert (
+        f"nsn-ref experiment digits --quick --seed 2 --out {tmp_path}"
+        in (tmp_path / "results" / "digits.md").read_text()
+    )
 
 
 def test_defaults_are_those_of_the_experiment():

@@ -2,12 +2,15 @@
 
 import copy
 import json
+from pathlib import Path
 
 import pytest
 
 from nsn_ref.errors import FileError
 from nsn_ref.experiments import digits, digits_report
 from nsn_ref.experiments.paired import corrected_interval
+
+RESULTS = Path(__file__).parents[2] / "docs" / "results"
 
 
 @pytest.fixture
@@ -23,6 +26,7 @@ def record():
         for d in (0.0, 0.01, 0.03)
     ]
     return {
+        "command": "the command",
         "plan": {"hidden": [32, 32], "R": 16, "trained": [2, 16], "untrained": [8]},
         "settings": digits.SETTINGS,
         "nested": digits.NESTED,
@@ -48,7 +52,7 @@ def test_summary_is_paired_by_split(record):
 
 
 def test_the_page_says_what_the_record_says(record):
-    page = digits_report.page(record, digits_report.summary(record), "the command")
+    page = digits_report.page(record, digits_report.summary(record))
     assert "    the command\n" in page
     assert "| 2 | 1,280 | 8 | 1,312 | 71.3 | 93.7 | -22.33 |" in page
     assert "Of the ranks from 4 on (16)" in page and "on average at 16; below rank 4" in page
@@ -58,15 +62,24 @@ def test_the_page_says_what_the_record_says(record):
     worse = copy.deepcopy(record)
     for split in worse["splits"]:
         split["nested"]["16"] = 0.9
-    assert "on average at none;" in digits_report.page(worse, digits_report.summary(worse), "the command")
+    assert "on average at none;" in digits_report.page(worse, digits_report.summary(worse))
 
 
 def test_files_are_written(record, tmp_path):
-    paths = digits_report.write(tmp_path / "new", record, "the command")
+    paths = digits_report.write(tmp_path / "new", record)
     assert {path.name for path in paths} == {"digits.md", "digits.json", "digits.png"}
     assert json.loads((tmp_path / "new" / "digits.json").read_text()) == record
     image = (tmp_path / "new" / "digits.png").read_bytes()
     assert image[:4] == b"\x89PNG" and len(image) < 150_000
     assert image == digits_report.figure(digits_report.summary(record))
     with pytest.raises(FileError, match="cannot be made"):
-        digits_report.write(paths[0], record, "the command")
+        digits_report.write(paths[0], record)
+
+
+def test_the_committed_page_follows_from_the_committed_record():
+    record = json.loads((RESULTS / "digits.json").read_text())
+    assert (RESULTS / "digits.md").read_text() == digits_report.page(record, digits_report.summary(record))
+    assert len(record["splits"]) == 5 * record["plan"]["repeats"] and record["plan"] == json.loads(
+        json.dumps(digits.asdict(digits.FULL))
+    )
+    assert (RESULTS / "digits.png").stat().st_size < 150_000
