@@ -60,6 +60,7 @@ def adamw_step(p, g, m, v, t, *, lr, beta1=0.9, beta2=0.999, eps=1e-8, weight_de
     for name, value in (("lr", lr), ("weight_decay", weight_decay)):
         checks.between("adamw_step", name, value, 0)
     lr, beta1, beta2, eps, weight_decay = (number(c, like=p) for c in (lr, beta1, beta2, eps, weight_decay))
+    t = int(t)  # a power with a NumPy exponent is a float64, which would widen float32 arrays
     m = beta1 * m + (1 - beta1) * g
     v = beta2 * v + (1 - beta2) * g * g
     m_hat = m / (1 - beta1**t)

@@ -261,7 +261,7 @@ def state(rng, count, dtype):
 
 SETTINGS = [
     {"lr": 0.25},
-    {"lr": 1e-3, "weight_decay": 0.1, "beta1": 0.8, "beta2": 0.99, "eps": 1e-3, "t": 7},
+    {"lr": 1e-3, "weight_decay": 0.1, "beta1": 0.8, "beta2": 0.99, "eps": 1e-3, "t": np.int64(7)},
     {"lr": 0.1, "weight_decay": 0.01, "momentum": 0.9},
 ]
 
