@@ -8,7 +8,10 @@ Local Open Scope R_scope.
 (* learned log-variance s.                                                    *)
 (*                                                                            *)
 (*         unc L s == exp(-s) L + s           variant "uncertainty" (Eq. 3)   *)
-(*    uncg a b L s == a exp(-s) L + b s       "classification" is a=1, b=1/2  *)
+(*    uncg a b L s == a exp(-s) L + b s       for any pair of coefficients    *)
+(*     kendall L s == exp(-s) L + s / 2       variant "classification"        *)
+(*     liebel L s == exp(-s) L / 2 + ln(1 + exp s)      variant "bounded"     *)
+(*    liebel_min L == the exponential of liebel's minimiser                   *)
 (*        weight s == exp(-s)                 w in objective_forward          *)
 (*     total Ls ss == the sum over the ranks  objective_forward               *)
 (*      profile Ls == the total minimised over every s                        *)
@@ -18,6 +21,10 @@ Definition unc (L s : R) : R := exp (- s) * L + s.
 Definition weight (s : R) : R := exp (- s).
 
 Definition uncg (a b L s : R) : R := a * exp (- s) * L + b * s.
+
+Definition kendall (L s : R) : R := exp (- s) * L + s / 2.
+Definition liebel (L s : R) : R := exp (- s) * L / 2 + ln (1 + exp s).
+Definition liebel_min (L : R) : R := (L + sqrt (L * L + 8 * L)) / 4.
 
 Lemma exp_gt_tangent x : x <> 0 -> 1 + x < exp x.
 Proof. exact (exp_ineq1 x). Qed.
@@ -68,6 +75,94 @@ assert (HL' : 0 < a * L / b) by (apply Rdiv_lt_0_compat; [nra|lra]).
 assert (E : forall t, uncg a b L t = b * unc (a * L / b) t).
 { intros t; unfold uncg, unc; field; lra. }
 rewrite <- (unc_min_iff _ s HL'); split; intros H t; generalize (H t); rewrite !E; nra.
+Qed.
+
+(* OBJ-6. The classification variant: its minimiser ln(2 L) ... *)
+Theorem kendall_min_iff L s : 0 < L ->
+  (forall t, kendall L s <= kendall L t) <-> s = ln (2 * L).
+Proof.
+intros HL; assert (E : forall t, kendall L t = uncg 1 (1 / 2) L t) by (intros t; unfold kendall, uncg; lra).
+replace (2 * L) with (1 * L / (1 / 2)) by field.
+rewrite <- (uncg_min_iff 1 (1 / 2) L s ltac:(lra) ltac:(lra) HL); split; intros H t; generalize (H t); rewrite !E; auto.
+Qed.
+
+(* OBJ-6. ... its value there, which is unbounded below as L goes to 0 ... *)
+Theorem kendall_min_value L : 0 < L -> kendall L (ln (2 * L)) = 1 / 2 + ln (2 * L) / 2.
+Proof. intros HL; unfold kendall; rewrite exp_Ropp, exp_ln by lra; field; lra. Qed.
+
+(* OBJ-6. ... and its weight there. *)
+Theorem kendall_weight L : 0 < L -> weight (ln (2 * L)) = / (2 * L).
+Proof. intros HL; unfold weight; rewrite exp_Ropp, exp_ln by lra; reflexivity. Qed.
+
+(* OBJ-5. Minimised over s the term has no lower bound as L goes to 0. *)
+Theorem unc_unbounded_below M : exists d, 0 < d /\ forall L, 0 < L < d -> unc L (ln L) < M.
+Proof.
+exists (exp (M - 1)); split; [apply exp_pos|]; intros L [L0 Ld].
+rewrite (unc_min_value _ L0); assert (H := ln_increasing _ _ L0 Ld); rewrite ln_exp in H; lra.
+Qed.
+
+(* OBJ-6. Nor has the classification variant. *)
+Theorem kendall_unbounded_below M : exists d, 0 < d /\ forall L, 0 < L < d -> kendall L (ln (2 * L)) < M.
+Proof.
+exists (exp (2 * M - 1) / 2); assert (P := exp_pos (2 * M - 1)); split; [lra|]; intros L [L0 Ld].
+rewrite (kendall_min_value _ L0).
+assert (H := ln_increasing (2 * L) (exp (2 * M - 1)) ltac:(lra) ltac:(lra)); rewrite ln_exp in H; lra.
+Qed.
+
+(* OBJ-7. The bounded variant is never negative. *)
+Theorem liebel_ge0 L s : 0 <= L -> 0 < liebel L s.
+Proof.
+intros HL; unfold liebel; assert (P := exp_pos (- s)); assert (Q := exp_pos s).
+assert (H := ln_increasing 1 (1 + exp s) ltac:(lra) ltac:(lra)); rewrite ln_1 in H; nra.
+Qed.
+
+Lemma liebel_min_root L : 0 < L -> 0 < liebel_min L /\ 2 * (liebel_min L * liebel_min L) = L * (1 + liebel_min L).
+Proof.
+intros HL; unfold liebel_min; set (q := sqrt (L * L + 8 * L)).
+assert (Q : q * q = L * L + 8 * L) by (apply sqrt_sqrt; nra).
+assert (Q0 : 0 < q) by (apply sqrt_lt_R0; nra); split; [lra|nra].
+Qed.
+
+Lemma liebel_gap L s : 0 < L -> let t := exp s in let m := liebel_min L in
+  (t - m) * (t - m) / (t * (1 + t) * (1 + m)) <= liebel L s - liebel L (ln m).
+Proof.
+intros HL t m; destruct (liebel_min_root L HL) as [M0 Mr]; fold m in M0, Mr.
+assert (T0 : 0 < t) by apply exp_pos.
+unfold liebel; rewrite !exp_Ropp, exp_ln by assumption; fold t.
+assert (EL : L = 2 * (m * m) / (1 + m)) by (apply (Rmult_eq_reg_r (1 + m)); [|lra]; rewrite <- Mr; field; lra).
+assert (D : ln (1 + m) - ln (1 + t) <= (1 + m) / (1 + t) - 1).
+{ rewrite <- ln_div by lra; assert (X : 0 < (1 + m) / (1 + t)) by (apply Rdiv_lt_0_compat; lra).
+  assert (H := exp_ge_tangent (ln ((1 + m) / (1 + t)))); rewrite exp_ln in H by assumption; lra. }
+apply (Rle_trans _ (/ t * L / 2 - / m * L / 2 + (1 - (1 + m) / (1 + t)))); [|lra].
+rewrite EL; apply Req_le; field; lra.
+Qed.
+
+(* OBJ-7. Its only minimiser is ln((L + sqrt(L^2 + 8 L)) / 4). *)
+Theorem liebel_min_iff L s : 0 < L -> (forall t, liebel L s <= liebel L t) <-> s = ln (liebel_min L).
+Proof.
+intros HL; destruct (liebel_min_root L HL) as [M0 _]; split.
+- intros H; assert (G := liebel_gap L s HL); simpl in G; assert (B := H (ln (liebel_min L))).
+  set (m := liebel_min L) in *; assert (T0 := exp_pos s); set (t := exp s) in *.
+  assert (P : 0 < t * (1 + t) * (1 + m)) by (repeat apply Rmult_lt_0_compat; lra).
+  assert (Z : (t - m) * (t - m) <= 0).
+  { apply (Rmult_le_reg_r (/ (t * (1 + t) * (1 + m)))); [now apply Rinv_0_lt_compat|].
+    unfold Rdiv in G; lra. }
+  assert (E : t = m) by nra; rewrite <- E; unfold t; now rewrite ln_exp.
+- intros -> t; assert (G := liebel_gap L t HL); simpl in G; assert (T0 := exp_pos t).
+  assert (P : 0 <= (exp t - liebel_min L) * (exp t - liebel_min L) / (exp t * (1 + exp t) * (1 + liebel_min L))).
+  { apply Rmult_le_pos; [exact (Rle_0_sqr _)|left; apply Rinv_0_lt_compat; repeat apply Rmult_lt_0_compat; lra]. }
+  lra.
+Qed.
+
+(* OBJ-7. Its weight falls as the loss grows, too. *)
+Theorem liebel_weight_decreasing L1 L2 : 0 < L1 -> L1 < L2 ->
+  weight (ln (liebel_min L2)) / 2 < weight (ln (liebel_min L1)) / 2.
+Proof.
+intros H1 H2; destruct (liebel_min_root L1 H1) as [M1 _]; destruct (liebel_min_root L2 ltac:(lra)) as [M2 _].
+assert (S : sqrt (L1 * L1 + 8 * L1) < sqrt (L2 * L2 + 8 * L2)) by (apply sqrt_lt_1; nra).
+unfold weight; rewrite !exp_Ropp, !exp_ln by assumption.
+assert (I : / liebel_min L2 < / liebel_min L1); [|lra].
+apply Rinv_lt_contravar; [nra|unfold liebel_min; lra].
 Qed.
 
 (* OBJ-5. At L = 0 the term is unbounded below in s. *)
@@ -131,6 +226,16 @@ induction 1 as [|L Ls HL HLs IH]; intros [|s ss] E; try discriminate; simpl.
     f_equal; apply (IH ss E'); rewrite (unc_min_value _ HL) in *; lra.
   + injection 1; intros -> ->; rewrite (unc_min_value _ HL).
     now rewrite (proj2 (IH (map ln Ls) (map_length _ _)) Logic.eq_refl).
+Qed.
+
+(* OBJ-4. Minimised over every s the total is ln of the product of the losses, plus K. *)
+Theorem profile_product Ls : List.Forall (fun L => 0 < L) Ls ->
+  0 < fold_right Rmult 1 Ls /\ profile Ls = INR (length Ls) + ln (fold_right Rmult 1 Ls).
+Proof.
+induction 1 as [|L Ls HL _ [P IH]]; [simpl; rewrite ln_1; lra|].
+split; [simpl; now apply Rmult_lt_0_compat|].
+change (length (L :: Ls)) with (S (length Ls)); rewrite S_INR; simpl profile; simpl fold_right.
+rewrite ln_mult, IH by assumption; lra.
 Qed.
 
 Lemma exp_strict_convex x y t : x <> y -> 0 < t < 1 ->
@@ -236,4 +341,29 @@ split; [unfold unc; auto_derive; [exact I | ring]|].
 split; [auto_derive; [exact I | ring]|].
 split; [exact (is_derive_const (exp (- s)) L)|].
 generalize (exp_pos (- s)); nra.
+Qed.
+
+(* OBJ-6. The derivative in s of the classification variant. *)
+Theorem kendall_derivative L s : is_derive (kendall L) s (1 / 2 - exp (- s) * L).
+Proof. unfold kendall; auto_derive; [exact I | lra]. Qed.
+
+(* OBJ-7. The derivative in s of the bounded variant: the logistic function less the weighted loss. *)
+Theorem liebel_derivative L s : is_derive (liebel L) s (/ (1 + exp (- s)) - exp (- s) / 2 * L).
+Proof.
+assert (P := exp_pos s); unfold liebel; auto_derive; [lra|].
+rewrite exp_Ropp; field; lra.
+Qed.
+
+(* OBJ-8. Analytic weights: with each loss weighted by 1/L_k held constant, the gradient of the
+   sum is that of the objective minimised over every s. A pair is a loss and its derivative. *)
+Theorem analytic_weights (Ls : list ((R -> R) * R)) (th : R) :
+  (forall p, In p Ls -> 0 < fst p th /\ is_derive (fst p) th (snd p)) ->
+  is_derive (fun t => fold_right Rplus 0 (map (fun p => unc (fst p t) (ln (fst p t))) Ls)) th
+            (fold_right Rplus 0 (map (fun p => / fst p th * snd p) Ls)).
+Proof.
+induction Ls as [|p Ls IH]; intros H; simpl; [exact (is_derive_const 0 th)|].
+destruct (H p (or_introl Logic.eq_refl)) as [P D].
+apply (is_derive_plus (fun t => unc (fst p t) (ln (fst p t)))).
+- rewrite <- (weight_at_min _ P); now apply envelope.
+- apply IH; intros q Hq; apply H; now right.
 Qed.
