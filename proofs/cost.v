@@ -9,6 +9,9 @@ Import GRing.Theory Num.Theory.
 (*                                                                            *)
 (* macs_factored r d_out d_in == r (d_in + d_out), at rank r                  *)
 (*       macs_dense d_out d_in == d_in d_out, with the weights merged         *)
+(*                macs_model r == a model with nested layers i at ranks r i,  *)
+(*                                and a cost outside of them                  *)
+(*                     share r == that, over the cost of the dense model      *)
 (******************************************************************************)
 
 Definition macs_factored r d_out d_in := r * (d_out + d_in).
@@ -58,3 +61,50 @@ have [_ | _] := leqP d_out d_in.
   by rewrite -{1}[d_out * d_in]add0n ltn_add2r muln_gt0 m0.
 by rewrite (mulnC d_in d_out) -{1}[d_out * d_in]addn0 ltn_add2l muln_gt0 n0.
 Qed.
+
+(* CST-5. K ranks in one pass: the components between two ranks are added once, so the pass
+   costs what its largest rank costs. e k is the k-th rank in ascending order, e 0 = 0. *)
+Theorem macs_one_pass (e : nat -> nat) K d_out d_in : (forall i j, i <= j -> e i <= e j) -> e 0 = 0 ->
+  e K * d_in + \sum_(0 <= k < K) (e k.+1 - e k) * d_out = macs_factored (e K) d_out d_in.
+Proof.
+by move=> he e0; rewrite -big_distrl /= telescope_sumn // e0 subn0 /macs_factored mulnDr addnC.
+Qed.
+
+Section WholeModel.
+
+Variables (I : finType) (d_out d_in : I -> nat) (outside : nat).
+Implicit Types (r s : I -> nat).
+
+Definition macs_model r := outside + \sum_i macs_factored (r i) (d_out i) (d_in i).
+Definition macs_model_dense := outside + \sum_i macs_dense (d_out i) (d_in i).
+Definition share r : rat := ((macs_model r)%:R / macs_model_dense%:R)%R.
+
+Lemma macs_model_monotone r s : (forall i, r i <= s i) -> macs_model r <= macs_model s.
+Proof. by move=> rs; rewrite leq_add2l leq_sum // => i _; exact: macs_monotone. Qed.
+
+(* CST-4. The whole model's share of the dense FLOPs does not fall when a rank grows. *)
+Theorem share_monotone r s : (forall i, r i <= s i) -> (share r <= share s)%R.
+Proof. by move=> rs; rewrite ler_wpmul2r ?invr_ge0 ?ler0n // ler_nat macs_model_monotone. Qed.
+
+(* CST-4. It never falls below what lies outside the nested layers. *)
+Theorem share_outside r : (outside%:R / macs_model_dense%:R <= share r)%R.
+Proof. by rewrite ler_wpmul2r ?invr_ge0 ?ler0n // ler_nat leq_addr. Qed.
+
+(* CST-4. It is below 1 if every nested layer is below its break-even rank. *)
+Theorem share_lt1 r (i0 : I) :
+  (forall i, macs_factored (r i) (d_out i) (d_in i) < macs_dense (d_out i) (d_in i)) -> (share r < 1)%R.
+Proof.
+move=> h; have lt : macs_model r < macs_model_dense.
+  rewrite ltn_add2l (bigD1 i0) //= [ltnRHS](bigD1 i0) //= -addSn leq_add // leq_sum // => i _.
+  exact: ltnW.
+by rewrite /share ltr_pdivr_mulr ?ltr0n ?(leq_ltn_trans _ lt) // mul1r ltr_nat.
+Qed.
+
+(* CST-4. At one rank q for all layers it is affine in q. *)
+Theorem share_uniform q :
+  (share (fun _ => q) = outside%:R / macs_model_dense%:R + q%:R * ((\sum_i (d_out i + d_in i))%:R / macs_model_dense%:R))%R.
+Proof.
+by rewrite /share /macs_model /macs_factored -big_distrr /= natrD mulrDl natrM mulrA.
+Qed.
+
+End WholeModel.

@@ -66,6 +66,18 @@ rewrite !nested_linearE (Wpre_succ _ _ h) linearD /= mulmxDr (trmx_mul (col _ B)
 exact: addrAC.
 Qed.
 
+(* LIN-2. Several components at once: the step from one rank to the next in
+   multirank_linear_forward. *)
+Theorem nested_linear_telescope n (x : 'M[F]_(n, d_in)) A B b r s : (r <= s)%N ->
+  nested_linear x A B b s =
+  nested_linear x A B b r + \sum_(i < R | (r <= i < s)%N) x *m (row i A)^T *m (col i B)^T.
+Proof.
+move=> rs; have e : Wpre B A s = Wpre B A r + \sum_(i < R | (r <= i < s)%N) col i B *m row i A.
+  by rewrite -Wpre_telescope // addrC subrK.
+rewrite !nested_linearE e linearD /= linear_sum mulmxDr mulmx_sumr addrAC; congr (_ + _).
+by apply: eq_bigr => i _; rewrite /= (trmx_mul (col i B)) mulmxA.
+Qed.
+
 (* LIN-3. rank(W_r) <= r. *)
 Theorem rank_Wpre B A r : (\rank (Wpre B A r) <= r)%N.
 Proof. exact: mulmx_max_rank. Qed.
