@@ -189,7 +189,8 @@ Proof.
 move=> [hl _] hs r0; have [hps _] := hs; have r0' : 0 < (\rank Ws)%:R :> F by rewrite ltr0n.
 rewrite /proj_score divr_ge0 ?ler_pdivr_mulr ?mul1r ?ler0n //=.
   by rewrite -(im_proj_tr hs) (tr_projs hl hps) ler_addl sqn_ge0.
-have [ss ids] := hps; have -> : \tr (Ps *m Pl) = sqn (Ps *m Pl) by rewrite (sqn_projE _ hl) ss [RHS]mxtrace_mulC mulmxA ids.
+have [ss ids] := hps; have -> : \tr (Ps *m Pl) = sqn (Ps *m Pl).
+  by rewrite (sqn_projE _ hl) ss [RHS]mxtrace_mulC mulmxA ids.
 exact: sqn_ge0.
 Qed.
 

@@ -102,7 +102,8 @@ Qed.
 
 (* CST-4. At one rank q for all layers it is affine in q. *)
 Theorem share_uniform q :
-  (share (fun _ => q) = outside%:R / macs_model_dense%:R + q%:R * ((\sum_i (d_out i + d_in i))%:R / macs_model_dense%:R))%R.
+  (share (fun _ => q) = outside%:R / macs_model_dense%:R +
+   q%:R * ((\sum_i (d_out i + d_in i))%:R / macs_model_dense%:R))%R.
 Proof.
 by rewrite /share /macs_model /macs_factored -big_distrr /= natrD mulrDl natrM mulrA.
 Qed.

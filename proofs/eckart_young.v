@@ -176,7 +176,7 @@ Qed.
 Theorem eckart_young (X : 'M[F]_(d_out, d_in)) r : (\rank X <= r)%N ->
   \sum_(i < k | (r <= i)%N) s 0 i ^+ 2 <= sqn (W - X).
 Proof.
-move=> rX; have [P [hP XP trP]] := row_projector X.
+move=> rX; have [P [hP XP _ trP]] := row_projector X.
 apply: le_trans (sqn_proj_le _ hP); rewrite mulmxBl [X *m _]mulmxBr mulmx1 XP.
 rewrite subrr subr0 -(ler_add2l (sqn (W *m P))) -(sqn_proj W hP) sqn_svd.
 have -> : \sum_i s 0 i ^+ 2 = \sum_(i < k | (i < r)%N) s 0 i ^+ 2 +

@@ -55,7 +55,10 @@ Definition certificate (l : list (R * expr)) : Prop :=
   sumR (map (fun t => Rabs (fst t * fl rnd (snd t))) l) <= bpow beta (p + q).
 
 Lemma abs_sum_ge0 l : 0 <= sumR (map (fun t : R * expr => Rabs (fst t * fl rnd (snd t))) l).
-Proof. induction l as [|t l IH]; simpl; [lra|]; generalize (Rabs_pos (fst t * fl rnd (snd t))); unfold sumR in *; lra. Qed.
+Proof.
+induction l as [|t l IH]; simpl; [lra|].
+generalize (Rabs_pos (fst t * fl rnd (snd t))); unfold sumR in *; lra.
+Qed.
 
 Lemma certificate_multiple l : certificate l -> multiple q (sum_of (fl rnd) l).
 Proof.

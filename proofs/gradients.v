@@ -298,8 +298,10 @@ case: D => [[[Dx DA] DB] Db]; rewrite /lin linearD /= (mulmxDr x) !frobDr.
 have ex := nested_linear_change_x x Dx A B b r dy; have eA := nested_linear_change_A x A DA B b r dy.
 have eB := nested_linear_change_B x A B DB b r dy; have eb := nested_linear_change_b x A B b Db r dy.
 move: ex; rewrite nested_linearE mulmxDl addrAC -nested_linearE frobDr => /addrI ->.
-move: eA; rewrite nested_linearE WpreE (mulmxDr _ A) -!WpreE linearD /= mulmxDr addrAC -nested_linearE frobDr => /addrI ->.
-move: eB; rewrite nested_linearE WpreE (mulmxDl B) mulmxDl -!WpreE linearD /= mulmxDr addrAC -nested_linearE frobDr => /addrI ->.
+move: eA; rewrite nested_linearE WpreE (mulmxDr _ A) -!WpreE linearD /= mulmxDr addrAC
+  -nested_linearE frobDr => /addrI ->.
+move: eB; rewrite nested_linearE WpreE (mulmxDl B) mulmxDl -!WpreE linearD /= mulmxDr addrAC
+  -nested_linearE frobDr => /addrI ->.
 move: eb; rewrite nested_linearE {1}/bias mulmxDr addrA -/(bias _ _) -nested_linearE frobDr => /addrI ->.
 by rewrite !addrA.
 Qed.
@@ -308,7 +310,8 @@ Lemma lin_bound x A B r D :
   nrm (lin x A B r D) <=
   (nrm (Wpre B A r) + nrm x * (nrm (pid_mx r : 'M[F]_R) * (nrm A + nrm B)) + nrm (const_mx 1 : 'cV[F]_n)) * size_of D.
 Proof.
-case: D => [[[Dx DA] DB] Db]; have [sx sA sB sb] := size_of_ge Dx DA DB Db; move: (size_of _) sx sA sB sb => S sx sA sB sb.
+case: D => [[[Dx DA] DB] Db]; have [sx sA sB sb] := size_of_ge Dx DA DB Db.
+move: (size_of _) sx sA sB sb => S sx sA sB sb.
 rewrite /lin !mulrDl; apply: le_trans (nrm_triangle _ _) _; apply: ler_add; last first.
   by apply: le_trans (nrmM _ _) _; rewrite ler_wpmul2l ?nrm_ge0.
 apply: le_trans (nrm_triangle _ _) _; apply: ler_add.

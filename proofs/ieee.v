@@ -1,12 +1,12 @@
 From Coq Require Import Reals ZArith Lra List.
 From Flocq Require Import Core BinarySingleNaN.
-From nsn Require Import floating_point.
+From nsn Require Import floating_point exactness.
 Local Open Scope R_scope.
 
 (******************************************************************************)
-(* From the abstract model down to IEEE 754 (FLT-6): Flocq's binary_float,    *)
-(* rounding to nearest even, subnormal numbers included, with an a-priori     *)
-(* condition that excludes overflow.                                          *)
+(* From the abstract model down to IEEE 754 (FLT-6, and FLT-3 bit for bit):   *)
+(* Flocq's binary_float, rounding to nearest even, subnormal numbers          *)
+(* included, with an a-priori condition that excludes overflow.               *)
 (*                                                                            *)
 (*           bexpr == an expression over IEEE 754 numbers                     *)
 (*           bev e == its value, by Bmult, Bplus, Bfma                        *)
@@ -89,6 +89,25 @@ Theorem ieee_error e : safe e ->
 Proof.
 intros S; destruct (ieee_value e S) as [_ ->].
 exact (forward_error_FLT radix2 emin prec _ (real e) (wf_real e)).
+Qed.
+
+Lemma nonzero_finite (z : bin) : B2R z <> 0 -> is_finite_strict z = true.
+Proof. destruct z; simpl; intros H; try reflexivity; now destruct H. Qed.
+
+(* FLT-3. Two orders of the same dot product, with or without fused multiply-add: where the
+   condition for exact sums holds they give the exact result, and the same bits, but for the
+   sign of a zero. *)
+Theorem ieee_same_bits e1 e2 l q : safe e1 -> safe e2 -> isdot (real e1) l -> isdot (real e2) l -> (emin <= q)%Z ->
+  (forall t, In t l -> multiple radix2 q (fst t * snd t)) ->
+  sumR (map (fun t => Rabs (fst t * snd t)) l) <= bpow radix2 (prec + q) ->
+  B2R (bev e1) = dot l /\ B2R (bev e2) = dot l /\ (dot l <> 0 -> bev e1 = bev e2).
+Proof.
+intros S1 S2 T1 T2 Hq M B.
+destruct (ieee_value e1 S1) as [_ V1]; destruct (ieee_value e2 S2) as [_ V2].
+assert (E1 := dot_exact_FLT radix2 emin prec Hprec (Znearest (fun x => negb (Z.even x))) q _ l Hq T1 M B).
+assert (E2 := dot_exact_FLT radix2 emin prec Hprec (Znearest (fun x => negb (Z.even x))) q _ l Hq T2 M B).
+fold rnd in E1, E2; rewrite <- V1 in E1; rewrite <- V2 in E2; split; [exact E1|split; [exact E2|intros N]].
+apply B2R_inj; [apply nonzero_finite; now rewrite E1|apply nonzero_finite; now rewrite E2|now rewrite E1, E2].
 Qed.
 
 End Ieee.

@@ -67,7 +67,8 @@ induction T as [|a|c a|a b la lb na nb _ IHa _ IHb|c a b lb _ IHb|e l l' P _ IH]
     [now apply Leaf|simpl; ring|unfold sum_of, sumR; simpl; ring|unfold sumR; simpl; ring|reflexivity|simpl; lia].
 - assert (E := X _ (or_introl eq_refl)); simpl in E.
   exists (Inp (c * fl rnd a)); split6;
-    [now apply Leaf|simpl; now rewrite E|unfold sum_of, sumR; simpl; ring|unfold sumR; simpl; ring|reflexivity|simpl; lia].
+    [now apply Leaf|simpl; now rewrite E
+    |unfold sum_of, sumR; simpl; ring|unfold sumR; simpl; ring|reflexivity|simpl; lia].
 - destruct (IHa (fun p Hp => X p (in_or_app _ _ _ (or_introl Hp)))) as [a' [Wa [Fa [Ea [Aa [Ua Da]]]]]].
   destruct (IHb (fun p Hp => X p (in_or_app _ _ _ (or_intror Hp)))) as [b' [Wb [Fb [Eb [Ab [Ub Db]]]]]].
   exists (Add a' b'); simpl; rewrite Fa, Fb, Ea, Eb, Aa, Ab, Ua, Ub, sum_of_app, map_app, sumR_app, app_length.
@@ -148,7 +149,8 @@ Qed.
 
 Context (trunc : R -> Z) {valid : Valid_rnd trunc}.
 
-Lemma flt_trunc_err x : Rabs (round beta (FLT_exp emin prec) trunc x - x) <= bpow beta (- prec + 1) * Rabs x + bpow beta emin.
+Lemma flt_trunc_err x :
+  Rabs (round beta (FLT_exp emin prec) trunc x - x) <= bpow beta (- prec + 1) * Rabs x + bpow beta emin.
 Proof.
 assert (P := bpow_gt_0 beta emin); assert (Q := bpow_gt_0 beta (- prec + 1)); assert (A := Rabs_pos x).
 assert (M := Rmult_le_pos _ _ (Rlt_le _ _ Q) A).

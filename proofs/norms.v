@@ -260,16 +260,17 @@ Qed.
 
 (* The orthogonal projector onto the row space of X exists; no square roots needed. *)
 Lemma row_projector m n (X : 'M[F]_(m, n)) :
-  exists P : 'M[F]_n, [/\ is_proj P, X *m P = X & \tr P = (\rank X)%:R].
+  exists P : 'M[F]_n, [/\ is_proj P, X *m P = X, (P <= X)%MS & \tr P = (\rank X)%:R].
 Proof.
-have := mulmx_base X; have := row_base_free X.
-move: (\rank X) (row_base X) (col_base X) => k Q C fQ eX; have uG := gram_unit fQ.
+have := mulmx_base X; have := row_base_free X; have := eq_row_base X.
+move: (\rank X) (row_base X) (col_base X) => k Q C eQ fQ eX; have uG := gram_unit fQ.
 exists (Q^T *m invmx (Q *m Q^T) *m Q); split.
 - split; first by rewrite !trmx_mul trmxK trmx_inv trmx_mul trmxK mulmxA.
   rewrite !mulmxA -(mulmxA _ Q Q^T) -(mulmxA _ (Q *m Q^T)) mulmxV // mulmx1.
   by [].
 - rewrite -eX -!mulmxA; congr (_ *m _).
   by rewrite !mulmxA mulmxV // mul1mx.
+- by rewrite -eQ submxMl.
 by rewrite -mulmxA mxtrace_mulC -mulmxA mulVmx // mxtrace1.
 Qed.
 

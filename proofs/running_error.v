@@ -88,7 +88,8 @@ assert (A2 := Rmult_le_compat_r _ _ _ Ta Qa); assert (B2 := Rmult_le_compat_r _ 
 lra.
 Qed.
 
-Lemma last_rounding s pre z p : Rabs (pre - s) <= p -> rounds u tiny pre z -> Rabs (z - s) <= p + u * (Rabs s + p) + tiny.
+Lemma last_rounding s pre z p : Rabs (pre - s) <= p -> rounds u tiny pre z ->
+  Rabs (z - s) <= p + u * (Rabs s + p) + tiny.
 Proof.
 intros H Rz; apply rounds_plus in Rz; [|assumption..]; assert (A := Rabs_near _ _ _ H).
 assert (M : u * Rabs pre <= u * (Rabs s + p)) by (apply Rmult_le_compat_l; assumption).
@@ -256,6 +257,79 @@ assert (S : forall c, a - 2 * e <= c -> Rabs (c - x) <= e -> Rabs (sqrt c - sqrt
   - replace (c - x) with (sqrt c * sqrt c - sqrt x * sqrt x) by (rewrite !sqrt_sqrt by lra; reflexivity).
     field; lra. }
 split; apply S; try assumption; lra.
+Qed.
+
+Lemma exp_near y z h e : y <= h -> z <= h -> Rabs (y - z) <= e -> Rabs (exp y - exp z) <= exp h * Rmin e 1.
+Proof.
+assert (S : forall y z, z <= y -> y <= h -> Rabs (y - z) <= e -> Rabs (exp y - exp z) <= exp h * Rmin e 1).
+{ clear y z; intros y z Hzy Hy He; rewrite Rabs_pos_eq in He by lra.
+  assert (M : exp z <= exp y) by (destruct Hzy as [L| ->]; [left; now apply exp_increasing|lra]).
+  assert (Mh : exp y <= exp h) by (destruct Hy as [L| ->]; [left; now apply exp_increasing|lra]).
+  rewrite Rabs_pos_eq by lra.
+  assert (E : exp z = exp y * exp (z - y)) by (rewrite <- exp_plus; f_equal; ring).
+  assert (T := exp_ineq1_le (z - y)); assert (P := exp_pos (z - y)); assert (Q := exp_pos y).
+  assert (B : 1 - exp (z - y) <= Rmin e 1) by (apply Rmin_glb; lra).
+  assert (B0 : 0 <= 1 - exp (z - y)) by nra.
+  rewrite E; replace (exp y - exp y * exp (z - y)) with (exp y * (1 - exp (z - y))) by ring.
+  apply Rmult_le_compat; lra. }
+intros Hy Hz He; destruct (Rle_or_lt z y) as [L|L]; [now apply S|].
+rewrite Rabs_minus_sym; apply S; [lra|assumption|now rewrite Rabs_minus_sym].
+Qed.
+
+(* FLT-5. The propagated error of exp. *)
+Theorem exp_error a e x xh : within e a x xh -> within (exp (a + 2 * e) * Rmin e 1) (exp a) (exp x) (exp xh).
+Proof.
+intros [Ha Hxh]; assert (E0 := Rle_trans _ _ _ (Rabs_pos _) Ha).
+assert (Bx := Rle_abs (x - a)); rewrite Rabs_minus_sym in Bx; assert (Bh := Rle_abs (xh - x)).
+split; (apply exp_near; [lra|lra|assumption]).
+Qed.
+
+(* FLT-5. The propagated error of ln, if the argument is surely positive. *)
+Theorem log_error a e x xh : within e a x xh -> 0 < a - 2 * e -> within (e / (a - 2 * e)) (ln a) (ln x) (ln xh).
+Proof.
+intros [Ha Hxh] L; assert (E0 := Rle_trans _ _ _ (Rabs_pos _) Ha).
+assert (Bx : a - e <= x) by (generalize (Rle_abs (a - x)); lra).
+assert (Bh : x - e <= xh) by (generalize (Rle_abs (x - xh)); rewrite Rabs_minus_sym; lra).
+assert (S : forall y z, a - 2 * e <= z -> z <= y -> y - z <= e -> Rabs (ln y - ln z) <= e / (a - 2 * e)).
+{ intros y z Hz Hzy Hd.
+  assert (D : ln y - ln z = ln (y / z))
+    by (unfold Rdiv; rewrite ln_mult, ln_Rinv by (try apply Rinv_0_lt_compat; lra); ring).
+  assert (P : 0 < y / z) by (apply Rdiv_lt_0_compat; lra).
+  assert (G : 1 <= y / z) by (apply (Rmult_le_reg_r z); [lra|]; unfold Rdiv; rewrite Rmult_assoc, Rinv_l by lra; lra).
+  assert (T := exp_ineq1_le (ln (y / z))); rewrite exp_ln in T by assumption.
+  assert (N : 0 <= ln (y / z)).
+  { rewrite <- ln_1; destruct G as [G|G]; [left; apply ln_increasing; lra|rewrite <- G; lra]. }
+  rewrite D, Rabs_pos_eq by assumption; apply (Rle_trans _ ((y - z) / z)).
+  - replace ((y - z) / z) with (y / z - 1) by (field; lra); lra.
+  - apply Rmult_le_compat; [lra|left; apply Rinv_0_lt_compat; lra|assumption|apply Rinv_le_contravar; lra]. }
+assert (B : forall y z, a - 2 * e <= y -> a - 2 * e <= z -> Rabs (y - z) <= e -> Rabs (ln y - ln z) <= e / (a - 2 * e)).
+{ intros y z Hy Hz Hd; destruct (Rle_or_lt z y) as [O|O].
+  - apply S; try assumption; generalize (Rle_abs (y - z)); lra.
+  - rewrite Rabs_minus_sym; rewrite Rabs_minus_sym in Hd; apply S; try lra; generalize (Rle_abs (z - y)); lra. }
+split; apply B; try assumption; lra.
+Qed.
+
+(* FLT-5. The propagated error of a power. *)
+Theorem pow_error a e x xh n : within e a x xh ->
+  within (INR n * e * (Rabs a + 2 * e) ^ (n - 1)) (a ^ n) (x ^ n) (xh ^ n).
+Proof.
+intros [Ha Hxh]; assert (E0 := Rle_trans _ _ _ (Rabs_pos _) Ha).
+assert (X := Rabs_near_sym _ _ _ Ha); assert (Xh := Rabs_near _ _ _ Hxh).
+set (M := Rabs a + 2 * e); assert (M0 : 0 <= M) by (unfold M; generalize (Rabs_pos a); lra).
+assert (P : forall y k, Rabs y <= M -> Rabs (y ^ k) <= M ^ k).
+{ intros y k Hy; rewrite <- RPow_abs; apply pow_incr; split; [apply Rabs_pos|assumption]. }
+assert (S : forall y z, Rabs y <= M -> Rabs z <= M -> Rabs (y - z) <= e ->
+  Rabs (y ^ n - z ^ n) <= INR n * e * M ^ (n - 1)).
+{ intros y z Hy Hz Hd; induction n as [|k IH]; [simpl; rewrite Rminus_eq_0, Rabs_R0; lra|].
+  replace (y ^ S k - z ^ S k) with (y * (y ^ k - z ^ k) + (y - z) * z ^ k) by (simpl; ring).
+  apply (Rle_trans _ _ _ (Rabs_triang _ _)); rewrite !Rabs_mult, S_INR.
+  replace (S k - 1)%nat with k by lia.
+  assert (A := Rmult_le_compat _ _ _ _ (Rabs_pos _) (Rabs_pos _) Hd (P z k Hz)).
+  assert (B := Rmult_le_compat _ _ _ _ (Rabs_pos _) (Rabs_pos _) Hy IH).
+  assert (C : M * (INR k * e * M ^ (k - 1)) = INR k * e * M ^ k).
+  { destruct k as [|k]; [simpl; ring|]; replace (S k - 1)%nat with k by lia; simpl pow; ring. }
+  lra. }
+split; apply S; try assumption; unfold M; generalize (Rabs_pos a); lra.
 Qed.
 
 End Propagation.

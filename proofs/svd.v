@@ -14,9 +14,10 @@ Local Open Scope ring_scope.
 (*       x *m W^T == the outputs of the dense layer W on the inputs x, so     *)
 (*                   that nrm (x *m (W - Y)^T) is Y's error on these inputs   *)
 (*     spec_le M c == the spectral norm of M is at most c                     *)
-(*   fit p rk W x B A == the sum over the ranks rk k, weighted by p k > 0, of *)
-(*                   the squared errors on x: the loss of a linear nested     *)
-(*                   model that is trained at these ranks                     *)
+(*   fit p rk x T B A == the sum over the ranks rk k, weighted by p k > 0, of *)
+(*                   the squared errors of the outputs on x against the       *)
+(*                   targets T: the loss of a linear nested model that is     *)
+(*                   trained at these ranks                                   *)
 (******************************************************************************)
 
 Section Svd.
@@ -84,32 +85,50 @@ exists k, B, (D *m W); split=> [|r Y rY].
 rewrite !out !nrm_tr !mulmxBl eP; apply: opt; exact: leq_trans (mxrankM_maxl _ _) rY.
 Qed.
 
+(* Least squares: among all weights, errors differ by the error against one of them. *)
+Lemma least_squares x (T : 'M[F]_(N, d_out)) : exists W c,
+  forall Y, sqn (T - x *m Y^T) = c + sqn (x *m (W - Y)^T).
+Proof.
+have [P [hP xP /submxP[C eC] _]] := row_projector x^T.
+exists (T^T *m C), (sqn (T^T *m (1%:M - P))) => Y.
+rewrite -(sqn_tr (T - _)) -(sqn_tr (x *m _)) !linearB /= !(trmx_mul x) !trmxK (sqn_proj _ hP) addrC; congr (_ + _).
+  congr sqn; rewrite !mulmxBr !mulmx1 mulmxBl -(mulmxA Y) xP; apply/eqP; rewrite subr_eq; apply/eqP.
+  by rewrite addrA subrK.
+by congr sqn; rewrite !mulmxBl -(mulmxA Y) xP -mulmxA -eC.
+Qed.
+
+(* SVD-6. For any inputs and targets, some factor pair is the best fit at every rank at once. *)
+Theorem best_fit_exists x (T : 'M[F]_(N, d_out)) : exists (k : nat) (B : 'M[F]_(d_out, k)) (A : 'M[F]_(k, d_in)),
+  forall r Y, (\rank Y <= r)%N -> sqn (T - x *m (Wpre B A r)^T) <= sqn (T - x *m Y^T).
+Proof.
+have [W [c eW]] := least_squares x T; have [k [B [A [_ opt]]]] := whitened_optimum_exists W x.
+exists k, B, A => r Y rY; rewrite !eW ler_add2l -!nrm_sqr ler_expn2r ?nnegrE ?nrm_ge0 //; exact: opt.
+Qed.
+
 Variables (K : finType) (p : K -> F) (rk : K -> nat) (R : nat).
 
-Definition fit W x (B : 'M[F]_(d_out, R)) (A : 'M[F]_(R, d_in)) : F :=
-  \sum_k p k * sqn (x *m (W - Wpre B A (rk k))^T).
+Definition fit x T (B : 'M[F]_(d_out, R)) (A : 'M[F]_(R, d_in)) : F :=
+  \sum_k p k * sqn (T - x *m (Wpre B A (rk k))^T).
 
 (* SVD-6. Training a linear nested model at several ranks: a global minimum of the sum is a
-   minimum at each rank, since one factor pair is optimal at all of them. With x = 1 that is the
-   truncated SVD of W at every rank. *)
-Theorem fit_recovers W x (B : 'M[F]_(d_out, R)) (A : 'M[F]_(R, d_in)) :
+   minimum at each rank, since one factor pair is optimal at all of them. With x = 1 and
+   T = W^T that is the truncated SVD of W at every rank (SVD-1). *)
+Theorem fit_recovers x T (B : 'M[F]_(d_out, R)) (A : 'M[F]_(R, d_in)) :
   (forall k, 0 < p k) -> (forall k, rk k <= R)%N ->
-  (forall B' A', fit W x B A <= fit W x B' A') ->
-  forall k Y, (\rank Y <= rk k)%N -> nrm (x *m (W - Wpre B A (rk k))^T) <= nrm (x *m (W - Y)^T).
+  (forall B' A', fit x T B A <= fit x T B' A') ->
+  forall k Y, (\rank Y <= rk k)%N -> sqn (T - x *m (Wpre B A (rk k))^T) <= sqn (T - x *m Y^T).
 Proof.
-move=> p0 rkR minBA k Y rY; have [q [B0 [A0 [_ opt]]]] := whitened_optimum_exists W x.
+move=> p0 rkR minBA k Y rY; have [q [B0 [A0 opt]]] := best_fit_exists x T.
 pose B' : 'M[F]_(d_out, R) := B0 *m pid_mx R; pose A' : 'M[F]_(R, d_in) := pid_mx R *m A0.
 have eP r : (r <= R)%N -> Wpre B' A' r = Wpre B0 A0 r.
   move=> rR; rewrite !WpreE /B' /A' !mulmxA -!(mulmxA B0) !mul_pid_mx.
   by rewrite !(minn_idPr rR) (minn_idPl rR) (minn_idPr rR).
-have le_opt l : sqn (x *m (W - Wpre B' A' (rk l))^T) <= sqn (x *m (W - Wpre B A (rk l))^T).
-  by rewrite eP // -!nrm_sqr ler_expn2r ?nnegrE ?nrm_ge0 //; apply: opt; exact: mulmx_max_rank.
-have eq_opt : sqn (x *m (W - Wpre B A (rk k))^T) <= sqn (x *m (W - Wpre B' A' (rk k))^T).
-  have := minBA B' A'; rewrite /fit (bigD1 k) //= [leRHS](bigD1 k) //= => h.
-  rewrite -(ler_pmul2l (p0 k)) -(ler_add2r (\sum_(i | i != k) p i * sqn (x *m (W - Wpre B A (rk i))^T))).
-  apply: le_trans h _; rewrite ler_add2l; apply: ler_sum => l _.
-  by rewrite ler_wpmul2l // ltW.
-apply: le_trans (opt (rk k) Y rY); rewrite -eP // /nrm; exact: ler_wsqrtr.
+have le_opt l : sqn (T - x *m (Wpre B' A' (rk l))^T) <= sqn (T - x *m (Wpre B A (rk l))^T).
+  by rewrite eP //; apply: opt; exact: mulmx_max_rank.
+apply: le_trans (opt (rk k) Y rY); rewrite -eP //.
+have := minBA B' A'; rewrite /fit (bigD1 k) //= [leRHS](bigD1 k) //= => h.
+rewrite -(ler_pmul2l (p0 k)) -(ler_add2r (\sum_(i | i != k) p i * sqn (T - x *m (Wpre B A (rk i))^T))).
+by apply: le_trans h _; rewrite ler_add2l; apply: ler_sum => l _; rewrite ler_wpmul2l // ltW.
 Qed.
 
 End Whitened.
@@ -166,7 +185,8 @@ Theorem eckart_young_spectral (X : 'M[F]_(m, n)) r c (rk : (r < k)%N) : (\rank X
 Proof.
 move=> rX hc; pose E : 'M[F]_(k, r.+1) := pid_mx r.+1.
 have oE : E^T *m E = 1%:M by rewrite tr_pid_mx pid_mx_id // pid_mx_1.
-have : \rank (X *m V *m E) != r.+1 by rewrite neq_ltn ltnS (leq_trans (mxrankM_maxl _ _)) // (leq_trans (mxrankM_maxl _ _)).
+have : \rank (X *m V *m E) != r.+1.
+  by rewrite neq_ltn ltnS (leq_trans (mxrankM_maxl _ _)) // (leq_trans (mxrankM_maxl _ _)).
 rewrite -mxrank_tr => /eqP nf.
 have : kermx (X *m V *m E)^T != 0 by rewrite kermx_eq0; apply/eqP.
 move=> /rowV0Pn[z /sub_kermxP zK nz]; pose v := V *m (E *m z^T).
