@@ -18,6 +18,7 @@ Local Open Scope ring_scope.
 (******************************************************************************)
 
 Section OrthonormalRows.
+
 Variables (F : realFieldType) (d_out d_in R : nat).
 Variables (W : 'M[F]_(d_out, d_in)) (A : 'M[F]_(R, d_in)).
 Hypothesis orthoA : A *m A^T = 1%:M.
@@ -98,6 +99,7 @@ Qed.
 End OrthonormalRows.
 
 Section EckartYoung.
+
 Variables (F : realFieldType) (d_out d_in k : nat).
 Variables (U : 'M[F]_(d_out, k)) (V : 'M[F]_(d_in, k)) (s : 'rV[F]_k).
 Hypothesis orthoU : U^T *m U = 1%:M.

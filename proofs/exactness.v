@@ -18,6 +18,7 @@ Local Open Scope R_scope.
 (******************************************************************************)
 
 Section Exact.
+
 Variable beta : radix.
 
 Definition multiple (q : Z) (x : R) : Prop := exists m : Z, x = IZR m * bpow beta q.
@@ -47,6 +48,7 @@ destruct (Z.eq_dec (Z.abs m) (beta ^ p)) as [Em|Nm].
 Qed.
 
 Section AnyRounding.
+
 Variables (rnd : R -> R) (p q : Z).
 Hypothesis rnd_exact : forall x, multiple q x -> Rabs x <= bpow beta (p + q) -> rnd x = x.
 
@@ -130,6 +132,7 @@ Qed.
 End AnyRounding.
 
 Section Formats.
+
 Variables emin p : Z.
 Hypothesis p_gt0 : (0 < p)%Z.
 Context (rnd : R -> Z) {valid : Valid_rnd rnd}.
@@ -188,4 +191,5 @@ intros Hq M B; apply (multiple_format emin p q _ p_gt0 Hq).
 Qed.
 
 End Formats.
+
 End Exact.

@@ -65,6 +65,7 @@ induction e as [x|c e IH|a IHa b IHb|c a IHa b IHb]; simpl; try lra.
 Qed.
 
 Section Model.
+
 Variables (u eta : R) (rnd : R -> R) (fmt : R -> Prop).
 Hypothesis u_ge0 : 0 <= u.
 Hypothesis eta_ge0 : 0 <= eta.
@@ -309,6 +310,7 @@ Qed.
 
 (* No underflow: an unbounded exponent. *)
 Section FLX.
+
 Variable beta : radix.
 Variable prec : Z.
 Hypothesis prec_gt0 : (0 < prec)%Z.
@@ -386,6 +388,7 @@ End FLX.
 
 (* Gradual underflow. *)
 Section FLT.
+
 Variable beta : radix.
 Variable emin prec : Z.
 Context {Hprec : Prec_gt_0 prec}.
@@ -563,6 +566,7 @@ repeat split; [exact D|lra].
 Qed.
 
 Section AnyOrder.
+
 Variables (u eta : R) (rnd : R -> R) (fmt : R -> Prop).
 Hypothesis u_ge0 : 0 <= u.
 Hypothesis eta_ge0 : 0 <= eta.
@@ -605,6 +609,7 @@ Qed.
 End AnyOrder.
 
 Section Formats.
+
 Variable beta : radix.
 Variables emin prec : Z.
 Context {Hprec : Prec_gt_0 prec}.

@@ -61,8 +61,8 @@ rewrite nested_linear_dAE nested_linear_dBE; split.
 by apply/colP=> j; rewrite mxE mul_pidE ir mulr0 mxE.
 Qed.
 
-(* GRD-1. The change of <dy, y> along any direction in one argument is the inner product
-   with the backward pass's gradient: exactly, since y is affine in each argument. *)
+(* GRD-1. The change of <dy, y> along any direction in x is the inner product with the
+   backward pass's gradient: exactly, since y is affine in each argument. *)
 Theorem nested_linear_change_x x Dx A B b r dy :
   frob dy (nested_linear (x + Dx) A B b r) =
   frob dy (nested_linear x A B b r) + frob (nested_linear_dx A B r dy) Dx.
@@ -70,7 +70,7 @@ Proof.
 by rewrite !nested_linearE mulmxDl addrAC frobDr frob_mulr trmxK nested_linear_dxE.
 Qed.
 
-(* GRD-1. *)
+(* GRD-1. The same along a direction in A. *)
 Theorem nested_linear_change_A x A DA B b r dy :
   frob dy (nested_linear x (A + DA) B b r) =
   frob dy (nested_linear x A B b r) + frob (nested_linear_dA x B r dy) DA.
@@ -80,7 +80,7 @@ rewrite frob_mull -(frob_tr _ (_ *m DA)^T) trmxK frob_mull nested_linear_dAE.
 by congr (frob _ _); rewrite !trmx_mul !trmxK tr_pid_mx !mulmxA.
 Qed.
 
-(* GRD-1. *)
+(* GRD-1. The same along a direction in B. *)
 Theorem nested_linear_change_B x A B DB b r dy :
   frob dy (nested_linear x A (B + DB) b r) =
   frob dy (nested_linear x A B b r) + frob (nested_linear_dB x A r dy) DB.
@@ -90,7 +90,7 @@ rewrite frob_mull -(frob_tr _ (_ *m A)^T) trmxK frob_mulr frob_mulr nested_linea
 by congr (frob _ _); rewrite trmx_mul trmxK tr_pid_mx.
 Qed.
 
-(* GRD-1. *)
+(* GRD-1. The same along a direction in b. *)
 Theorem nested_linear_change_b x A B b Db r dy :
   frob dy (nested_linear x A B (b + Db) r) =
   frob dy (nested_linear x A B b r) + frob (nested_linear_db dy) Db.
@@ -235,6 +235,27 @@ have -> : ell (Y + disp z) - ell Y - frob G (lin z) =
   by rewrite frobDr frobNr addrA subrK.
 apply: le_trans (ler_norm_add _ _) _; apply: le_trans (ler_add hz hf) _.
 by rewrite -mulrDl -splitr.
+Qed.
+
+Lemma is_grad_unique p q (ell : 'M[F]_(p, q) -> F) Y G G' : is_grad ell Y G -> is_grad ell Y G' -> G = G'.
+Proof.
+move=> h h'; apply/eqP; rewrite -subr_eq0 -nrm_eq0; set D := G - G'.
+case: (ltrgt0P (nrm D)) (nrm_ge0 D) => // nD _; have e2 : 0 < nrm D / 3%:R by rewrite divr_gt0 ?ltr0n.
+have [d d0 hd] := h _ e2; have [d' d'0 hd'] := h' _ e2; pose t := Num.min d d' / nrm D.
+have t0 : 0 < t by rewrite divr_gt0 // lt_minr d0 d'0.
+have nH : nrm (t *: D) = Num.min d d' by rewrite nrmZ gtr0_norm // /t divfK // gt_eqF.
+have b1 := hd (t *: D); have b2 := hd' (t *: D); rewrite nH le_minl lexx in b1; rewrite nH le_minl lexx orbT in b2.
+have {}b1 := b1 isT; have {}b2 := b2 isT; set X := ell _ - _ in b1 b2.
+have m0 : 0 < Num.min d d' * nrm D by rewrite mulr_gt0 // lt_minr d0 d'0.
+have eD : frob G (t *: D) - frob G' (t *: D) = Num.min d d' * nrm D.
+  rewrite (frobC G) (frobC G') -frobNr -frobDr -/D frobC frobZr -[frob D D]/(sqn D) -nrm_sqr expr2.
+  by rewrite mulrA /t divfK // gt_eqF.
+have eX (a b : F) : a - b = (X - b) - (X - a) by rewrite opprB [RHS]addrC addrA subrK.
+have : Num.min d d' * nrm D <= 2%:R / 3%:R * (Num.min d d' * nrm D).
+  rewrite -[leLHS](ger0_norm (ltW m0)) -[in leLHS]eD eX; apply: le_trans (ler_norm_sub _ _) _.
+  apply: le_trans (ler_add b2 b1) _; rewrite -mulr2n -[_ *+ 2]mulr_natl -!mulrA.
+  by rewrite [nrm D * _]mulrCA [nrm D * _]mulrC.
+by rewrite -{1}[_ * nrm D]mul1r ler_pmul2r // ler_pdivl_mulr ?ltr0n // mul1r ler_nat.
 Qed.
 
 End Derivatives.

@@ -16,6 +16,7 @@ Local Open Scope R_scope.
 (******************************************************************************)
 
 Section Ieee.
+
 Variables prec emax : Z.
 Context {Hprec : Prec_gt_0 prec} {Hmax : Prec_lt_emax prec emax}.
 Notation bin := (binary_float prec emax).

@@ -265,6 +265,7 @@ Qed.
 End Classes.
 
 Section Counterexample.
+
 Variable F : fieldType.
 
 Definition cexA : 'M[F]_(2, 2) := \matrix_(i, j) (j == 0)%:R.

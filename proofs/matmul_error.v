@@ -8,28 +8,28 @@ Local Open Scope R_scope.
 (* inputs that carry errors, operands rounded once more (as TF32 does),       *)
 (* products and sums in an accumulator, one rounding to storage.              *)
 (*                                                                            *)
-(*          term == one product: the exact x and y, bounds ex and ey of the   *)
+(*          term == one product: the exact x and y, bounds e_x and e_y of the *)
 (*                  errors of the computed xh and yh, the operands xo and yo  *)
 (*                  that are multiplied, and the operands' unit roundoff uo   *)
 (*                  (0 where they are not rounded again, as for a bias)       *)
-(*  sound t      == the computed numbers and operands meet these bounds       *)
+(*       sound t == the computed numbers and operands meet these bounds       *)
 (* exact_sum, input_error, operand_error, magnitude ==                        *)
-(*                  the sums over the terms of x y, of ex |y| + X ey, of      *)
-(*                  2 uo (1 + uo) X Y, of (1 + uo)^2 X Y, with X = |x| + ex   *)
-(*                  and Y = |y| + ey                                          *)
+(*                  the sums over the terms of x y, of e_x |y| + X e_y, of    *)
+(*                  2 uo (1 + uo) X Y, of (1 + uo)^2 X Y, with X = |x| + e_x  *)
+(*                  and Y = |y| + e_y                                         *)
 (******************************************************************************)
 
-Record term := Term { x : R; ex : R; xh : R; xo : R; y : R; ey : R; yh : R; yo : R; uo : R }.
+Record term := Term { x : R; e_x : R; xh : R; xo : R; y : R; e_y : R; yh : R; yo : R; uo : R }.
 
 Definition sound (t : term) : Prop :=
-  0 <= uo t /\ Rabs (xh t - x t) <= ex t /\ Rabs (yh t - y t) <= ey t /\
+  0 <= uo t /\ Rabs (xh t - x t) <= e_x t /\ Rabs (yh t - y t) <= e_y t /\
   Rabs (xo t - xh t) <= uo t * Rabs (xh t) /\ Rabs (yo t - yh t) <= uo t * Rabs (yh t).
 
-Definition big (t : term) : R := (Rabs (x t) + ex t) * (Rabs (y t) + ey t).
+Definition big (t : term) : R := (Rabs (x t) + e_x t) * (Rabs (y t) + e_y t).
 
 Definition exact_sum (l : list term) : R := sumR (map (fun t => x t * y t) l).
 Definition input_error (l : list term) : R :=
-  sumR (map (fun t => ex t * Rabs (y t) + (Rabs (x t) + ex t) * ey t) l).
+  sumR (map (fun t => e_x t * Rabs (y t) + (Rabs (x t) + e_x t) * e_y t) l).
 Definition operand_error (l : list term) : R := sumR (map (fun t => 2 * uo t * (1 + uo t) * big t) l).
 Definition magnitude (l : list term) : R := sumR (map (fun t => (1 + uo t) * (1 + uo t) * big t) l).
 Definition operands (l : list term) : list (R * R) := map (fun t => (xo t, yo t)) l.
@@ -41,12 +41,12 @@ apply (Rle_trans _ _ _ (Rabs_triang _ _)); lra.
 Qed.
 
 Lemma term_error t : sound t ->
-  Rabs (xo t * yo t - x t * y t) <= (ex t * Rabs (y t) + (Rabs (x t) + ex t) * ey t) + 2 * uo t * (1 + uo t) * big t
+  Rabs (xo t * yo t - x t * y t) <= (e_x t * Rabs (y t) + (Rabs (x t) + e_x t) * e_y t) + 2 * uo t * (1 + uo t) * big t
   /\ Rabs (xo t) * Rabs (yo t) <= (1 + uo t) * (1 + uo t) * big t.
 Proof.
 intros [U [Hx [Hy [Ox Oy]]]]; unfold big.
 assert (X := near _ _ _ Hx); assert (Y := near _ _ _ Hy); assert (Xo := near _ _ _ Ox); assert (Yo := near _ _ _ Oy).
-set (Bx := Rabs (x t) + ex t) in *; set (By := Rabs (y t) + ey t) in *; set (u := uo t) in *.
+set (Bx := Rabs (x t) + e_x t) in *; set (By := Rabs (y t) + e_y t) in *; set (u := uo t) in *.
 assert (X0 := Rabs_pos (xh t)); assert (Y0 := Rabs_pos (yh t)).
 assert (Xb : Rabs (xo t) <= (1 + u) * Bx) by nra.
 assert (Yb : Rabs (yo t) <= (1 + u) * By) by nra.
@@ -77,6 +77,7 @@ induction l as [|t l IH]; intros S; simpl.
 Qed.
 
 Section Matmul.
+
 Variables (u eta v tau : R) (rnd store : R -> R) (fmt : R -> Prop).
 Hypothesis u_ge0 : 0 <= u.
 Hypothesis eta_ge0 : 0 <= eta.

@@ -19,6 +19,7 @@ Definition sum_error (u eta : R) (l : list (R * R)) : R :=
   gamma u (length l) * adot l + (1 + gamma u (length l)) * (INR (length l) * eta).
 
 Section Mixed.
+
 Variables (u eta v tau : R) (rnd store : R -> R) (fmt : R -> Prop).
 Hypothesis u_ge0 : 0 <= u.
 Hypothesis eta_ge0 : 0 <= eta.
@@ -117,6 +118,7 @@ End Mixed.
 
 (* The two kinds of rounding, in formats with gradual underflow. *)
 Section Formats.
+
 Variable beta : radix.
 Variables emin prec : Z.
 Context {Hprec : Prec_gt_0 prec}.

@@ -16,6 +16,7 @@ Local Open Scope ring_scope.
 (******************************************************************************)
 
 Section Frob.
+
 Variable F : fieldType.
 
 Definition frob p q (P Q : 'M[F]_(p, q)) : F := \tr (P^T *m Q).
@@ -69,6 +70,7 @@ Qed.
 End Frob.
 
 Section SqNorm.
+
 Variable F : realFieldType.
 
 Definition sqn p q (M : 'M[F]_(p, q)) : F := frob M M.
@@ -154,6 +156,7 @@ Qed.
 End SqNorm.
 
 Section Norm.
+
 Variable F : rcfType.
 
 Definition nrm p q (M : 'M[F]_(p, q)) : F := Num.sqrt (sqn M).
@@ -209,6 +212,7 @@ Proof. by rewrite /nrm sqn_rank1 sqrtrM ?sqn_ge0. Qed.
 End Norm.
 
 Section Projection.
+
 Variable F : realFieldType.
 
 Definition is_proj n (P : 'M[F]_n) := P^T = P /\ P *m P = P.
@@ -246,6 +250,7 @@ Qed.
 End Projection.
 
 Section RowProjector.
+
 Variable F : realFieldType.
 
 Lemma gram_unit k n (Q : 'M[F]_(k, n)) : row_free Q -> Q *m Q^T \in unitmx.

@@ -45,6 +45,7 @@ Lemma sum_le_mag a : Rabs (sum_adds a) <= mag a.
 Proof. induction a as [t|a IHa b IHb]; simpl; [lra|]; apply (Rle_trans _ _ _ (Rabs_triang _ _)); lra. Qed.
 
 Section Sums.
+
 Variables u tiny : R.
 Hypothesis u_ge0 : 0 <= u.
 Hypothesis tiny_ge0 : 0 <= tiny.
@@ -153,6 +154,7 @@ Qed.
 End Sums.
 
 Section Propagation.
+
 Variables u tiny : R.
 Hypothesis u_ge0 : 0 <= u.
 Hypothesis tiny_ge0 : 0 <= tiny.

@@ -13,6 +13,7 @@ Local Open Scope ring_scope.
 (******************************************************************************)
 
 Section Spectral.
+
 Variable F : rcfType.
 
 Lemma sym_eigen n (S : 'M[F]_n.+1) : S^T = S ->

@@ -110,25 +110,37 @@ Variables (K : finType) (p : K -> F) (rk : K -> nat) (R : nat).
 Definition fit x T (B : 'M[F]_(d_out, R)) (A : 'M[F]_(R, d_in)) : F :=
   \sum_k p k * sqn (T - x *m (Wpre B A (rk k))^T).
 
-(* SVD-6. Training a linear nested model at several ranks: a global minimum of the sum is a
-   minimum at each rank, since one factor pair is optimal at all of them. With x = 1 and
-   T = W^T that is the truncated SVD of W at every rank (SVD-1). *)
+Lemma best_fit_R x T : exists (B : 'M[F]_(d_out, R)) (A : 'M[F]_(R, d_in)),
+  forall r Y, (r <= R)%N -> (\rank Y <= r)%N -> sqn (T - x *m (Wpre B A r)^T) <= sqn (T - x *m Y^T).
+Proof.
+have [q [B [A opt]]] := best_fit_exists x T; exists (B *m pid_mx R), (pid_mx R *m A) => r Y rR rY.
+suff -> : Wpre (B *m pid_mx R : 'M_(d_out, R)) (pid_mx R *m A) r = Wpre B A r by exact: opt.
+rewrite !WpreE !mulmxA -!(mulmxA B) !mul_pid_mx.
+by rewrite !(minn_idPr rR) (minn_idPl rR) (minn_idPr rR).
+Qed.
+
+Hypothesis p_gt0 : forall k, 0 < p k.
+Hypothesis rk_le : forall k, (rk k <= R)%N.
+
+(* SVD-6. The training loss has a global minimum ... *)
+Theorem fit_min_exists x T : exists B A, forall B' A', fit x T B A <= fit x T B' A'.
+Proof.
+have [B [A opt]] := best_fit_R x T; exists B, A => B' A'; apply: ler_sum => k _.
+by rewrite (ler_wpmul2l (ltW (p_gt0 _))) // opt ?rk_le // mulmx_max_rank.
+Qed.
+
+(* SVD-6. ... and each global minimum is a minimum at each rank, since one factor pair is
+   optimal at all of them. With x = 1 and T = W^T that is the truncated SVD of W (SVD-1). *)
 Theorem fit_recovers x T (B : 'M[F]_(d_out, R)) (A : 'M[F]_(R, d_in)) :
-  (forall k, 0 < p k) -> (forall k, rk k <= R)%N ->
   (forall B' A', fit x T B A <= fit x T B' A') ->
   forall k Y, (\rank Y <= rk k)%N -> sqn (T - x *m (Wpre B A (rk k))^T) <= sqn (T - x *m Y^T).
 Proof.
-move=> p0 rkR minBA k Y rY; have [q [B0 [A0 opt]]] := best_fit_exists x T.
-pose B' : 'M[F]_(d_out, R) := B0 *m pid_mx R; pose A' : 'M[F]_(R, d_in) := pid_mx R *m A0.
-have eP r : (r <= R)%N -> Wpre B' A' r = Wpre B0 A0 r.
-  move=> rR; rewrite !WpreE /B' /A' !mulmxA -!(mulmxA B0) !mul_pid_mx.
-  by rewrite !(minn_idPr rR) (minn_idPl rR) (minn_idPr rR).
-have le_opt l : sqn (T - x *m (Wpre B' A' (rk l))^T) <= sqn (T - x *m (Wpre B A (rk l))^T).
-  by rewrite eP //; apply: opt; exact: mulmx_max_rank.
-apply: le_trans (opt (rk k) Y rY); rewrite -eP //.
+move=> minBA k Y rY; have [B' [A' opt]] := best_fit_R x T.
+apply: le_trans (opt (rk k) Y (rk_le k) rY).
 have := minBA B' A'; rewrite /fit (bigD1 k) //= [leRHS](bigD1 k) //= => h.
-rewrite -(ler_pmul2l (p0 k)) -(ler_add2r (\sum_(i | i != k) p i * sqn (T - x *m (Wpre B A (rk i))^T))).
-by apply: le_trans h _; rewrite ler_add2l; apply: ler_sum => l _; rewrite ler_wpmul2l // ltW.
+rewrite -(ler_pmul2l (p_gt0 k)) -(ler_add2r (\sum_(i | i != k) p i * sqn (T - x *m (Wpre B A (rk i))^T))).
+apply: le_trans h _; rewrite ler_add2l; apply: ler_sum => l _.
+by rewrite (ler_wpmul2l (ltW (p_gt0 _))) // opt ?rk_le // mulmx_max_rank.
 Qed.
 
 End Whitened.

@@ -1,0 +1,72 @@
+From Coq Require Import Reals Lra Psatz List.
+From nsn Require Import running_error.
+Local Open Scope R_scope.
+
+(******************************************************************************)
+(* How errors of the inputs pass through ReLU, softmax and cross-entropy      *)
+(* (FLT-9): the enclosures of the golden suite, before the operation's own    *)
+(* roundings.                                                                 *)
+(*                                                                            *)
+(*          relu z == max(z, 0)                                relu_forward   *)
+(* softmax zj others == the probability of a class with logit zj, beside the  *)
+(*                   logits of the other classes                              *)
+(*     loss zj others == - ln of it            softmax_cross_entropy_forward  *)
+(* Forall2 Rle l l' == l is at most l', term by term                          *)
+(******************************************************************************)
+
+Definition relu (z : R) : R := Rmax z 0.
+
+(* FLT-9. ReLU does not enlarge an error ... *)
+Theorem relu_error e a z zh : within e a z zh -> within e (relu a) (relu z) (relu zh).
+Proof.
+assert (S : forall y, Rabs (y - z) <= e -> Rabs (relu y - relu z) <= e).
+{ intros y H; unfold relu, Rmax; destruct (Rle_dec y 0), (Rle_dec z 0); unfold Rabs in *;
+  repeat destruct Rcase_abs; lra. }
+intros [H1 H2]; split; now apply S.
+Qed.
+
+(* FLT-9. ... and its derivative is decided where the input is further from 0 than its error. *)
+Theorem relu_decided e a z zh : within e a z zh -> 2 * e < Rabs a -> (0 < a <-> 0 < zh) /\ (0 < z <-> 0 < zh).
+Proof. intros [H1 H2] A; unfold Rabs in *; repeat destruct Rcase_abs; lra. Qed.
+
+Definition exps (l : list R) : R := fold_right (fun z s => exp z + s) 0 l.
+Definition softmax (zj : R) (others : list R) : R := exp zj / (exp zj + exps others).
+Definition loss (zj : R) (others : list R) : R := - ln (softmax zj others).
+
+Lemma exps_ge0 l : 0 <= exps l.
+Proof. induction l as [|z l IH]; simpl; [lra|]; generalize (exp_pos z); lra. Qed.
+
+Lemma exp_le x y : x <= y -> exp x <= exp y.
+Proof. intros [H| ->]; [left; now apply exp_increasing|lra]. Qed.
+
+Lemma exps_le l l' : Forall2 Rle l l' -> exps l <= exps l'.
+Proof. induction 1 as [|x y l l' H _ IH]; simpl; [lra|]; generalize (exp_le _ _ H); lra. Qed.
+
+Lemma softmax_gt0 zj others : 0 < softmax zj others.
+Proof. unfold softmax; apply Rdiv_lt_0_compat; generalize (exp_pos zj) (exps_ge0 others); lra. Qed.
+
+(* FLT-9. Softmax rises with its own logit and falls with the others ... *)
+Theorem softmax_corners zj zj' others others' : zj <= zj' -> Forall2 Rle others' others ->
+  softmax zj others <= softmax zj' others'.
+Proof.
+intros Hj Ho; apply exp_le in Hj; apply exps_le in Ho; unfold softmax.
+assert (P := exp_pos zj); assert (Q := exps_ge0 others'); set (x := exp zj) in *; set (y := exp zj') in *.
+apply (Rmult_le_reg_r (x + exps others)); [lra|]; unfold Rdiv at 1; rewrite Rmult_assoc, Rinv_l by lra.
+apply (Rmult_le_reg_r (y + exps others')); [lra|].
+replace (y / (y + exps others') * (x + exps others) * (y + exps others')) with (y * (x + exps others)) by (field; lra).
+assert (M : x * exps others' <= y * exps others) by (apply Rmult_le_compat; lra); lra.
+Qed.
+
+(* FLT-9. ... so that with logits within e of the exact ones the loss lies between its values at
+   the two corners, all other logits moving against the label's. *)
+Theorem loss_corners zj zh lo hi others othersh : lo <= zh <= hi -> lo <= zj <= hi ->
+  forall olo ohi, Forall2 Rle olo othersh -> Forall2 Rle othersh ohi ->
+  Forall2 Rle olo others -> Forall2 Rle others ohi ->
+  loss hi olo <= loss zh othersh <= loss lo ohi /\ loss hi olo <= loss zj others <= loss lo ohi.
+Proof.
+assert (S : forall a b c d, a <= c -> Forall2 Rle d b -> loss c d <= loss a b).
+{ intros a b c d H1 H2; unfold loss; apply Ropp_le_contravar.
+  destruct (softmax_corners _ _ _ _ H1 H2) as [H|H]; [|rewrite H; lra].
+  left; apply ln_increasing; [apply softmax_gt0|exact H]. }
+intros [H1 H2] [H3 H4] olo ohi O1 O2 O3 O4; repeat split; now apply S.
+Qed.
