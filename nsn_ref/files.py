@@ -8,6 +8,8 @@ from pathlib import Path
 
 from nsn_ref.errors import FileError
 
+PART = ".part"  # how a temporary file's name ends
+
 
 def write_atomically(path, content):
     """Replace a file in one step: a temporary one beside it, fsynced, then renamed.
@@ -26,7 +28,7 @@ def write_atomically(path, content):
     path = Path(path)
     content = content.encode() if isinstance(content, str) else content
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PART)
     except OSError as error:
         raise FileError(f"{path}: cannot be written: {error.strerror}") from error
     try:
@@ -42,6 +44,26 @@ def write_atomically(path, content):
             raise FileError(f"{path}: cannot be written: {error.strerror}") from error
         raise
     _sync_folder(path.parent)
+
+
+def remove_leftovers(folder):
+    """Remove the temporary files that a kill left in a folder that nobody else writes to."""
+    for path in Path(folder).glob(f".*{PART}"):
+        path.unlink(missing_ok=True)
+
+
+def made_folder(path):
+    """A folder that exists now, as a Path.
+
+    Raises
+    ------
+    FileError
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"{path}: cannot be made: {error.strerror}") from error
+    return Path(path)
 
 
 def read_bytes(path):

@@ -33,7 +33,9 @@ def digits(
 
     from nsn_ref.experiments import digits as experiment
     from nsn_ref.experiments import digits_report as report
+    from nsn_ref.files import made_folder
 
+    made_folder(out)  # before minutes of training rather than after
     console = Console(stderr=True)
     plan = dataclasses.replace(experiment.FULL, repeats=repeats, seed=seed)
     if quick:

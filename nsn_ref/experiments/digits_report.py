@@ -2,14 +2,12 @@
 
 import io
 import json
-from pathlib import Path
 from typing import NamedTuple
 
-from nsn_ref.errors import FileError
 from nsn_ref.experiments.digits import FOLDS
 from nsn_ref.experiments.digits_data import CLASSES, WIDTH
 from nsn_ref.experiments.paired import corrected_interval
-from nsn_ref.files import write_atomically
+from nsn_ref.files import made_folder, write_atomically
 
 RIVALS = ("specialist", "truncated", "dense")
 
@@ -207,11 +205,7 @@ def write(folder, record):
     ------
     FileError
     """
-    folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(f"{folder}: cannot be made: {error.strerror}") from error
+    folder = made_folder(folder)
     rows = summary(record)
     contents = {
         "digits.json": json.dumps(record, indent=1, allow_nan=False) + "\n",
