@@ -12,6 +12,7 @@ from nsn_ref import scalars
 from nsn_ref.errors import DTypeError, LabelError, NonFiniteError, OptionError, RankError, ShapeError
 
 FLOATS = (np.float32, np.float64, np.complex128)
+UNLIKE = (np.matrix, np.ma.MaskedArray)  # subclasses of ndarray whose products are other ones
 
 
 def arrays(function, **named):
@@ -51,7 +52,7 @@ def _finite(function, name, array):
 
 
 def _number_type(function, name, array, first_name, first):
-    if not isinstance(array, np.ndarray):
+    if not isinstance(array, np.ndarray) or isinstance(array, UNLIKE):
         raise DTypeError(f"{function}: {name} is a {type(array).__name__}, expected a numpy.ndarray")
     if array.dtype == object:
         kinds = {type(element) for element in array.flat}
@@ -130,8 +131,8 @@ def real_floats(function, name, array):
     ------
     DTypeError
     """
-    got = f"dtype {array.dtype}" if isinstance(array, np.ndarray) else f"type {type(array).__name__}"
-    if got not in ("dtype float32", "dtype float64"):
+    if not isinstance(array, np.ndarray) or array.dtype.type not in (np.float32, np.float64):
+        got = f"dtype {array.dtype}" if isinstance(array, np.ndarray) else f"type {type(array).__name__}"
         raise DTypeError(f"{function}: {name} has {got}, expected an ndarray of float32 or float64")
 
 

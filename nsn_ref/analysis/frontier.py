@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nsn_ref import checks
 from nsn_ref import ops as reference
 from nsn_ref.analysis.cost import Layer, dense_cost, network_cost
 from nsn_ref.analysis.energy import component_energies
@@ -114,21 +113,20 @@ def energies(net, params):
     }
 
 
-def log_variances(metrics):
-    """The recorded log-variances over the training.
+def log_variances(run):
+    """The recorded log-variances over the training, and where it stands.
 
     Parameters
     ----------
-    metrics : list of dict
-        Of a run.
+    run : Run
 
     Returns
     -------
     steps : ndarray, shape (m,)
     s : ndarray, shape (m, R)
     """
-    records = [record for record in metrics if "s" in record]
-    checks.integer("log_variances", "number of records that hold s", len(records), 1)
+    now = {"step": len(run.metrics), "s": [float(s_r) for s_r in run.params["s"]]}
+    records = [record for record in run.metrics[:-1] if "s" in record] + [now]
     return np.array([record["step"] for record in records]), np.array([record["s"] for record in records])
 
 

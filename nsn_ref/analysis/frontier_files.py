@@ -3,16 +3,15 @@
 import csv
 import io
 import json
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from nsn_ref.analysis import plots
 from nsn_ref.analysis.frontier import FrontierRow, energies, frontier, log_variances, trained_ranks
-from nsn_ref.analysis.held_out import load_held_out
-from nsn_ref.errors import FileError, OptionError
-from nsn_ref.files import write_atomically
+from nsn_ref.errors import OptionError
+from nsn_ref.files import made_folder, write_atomically
+from nsn_ref.training.held_out import load_held_out
 
 
 class FrontierReport(NamedTuple):
@@ -48,7 +47,7 @@ def evaluate(run, folder):
         raise OptionError(f"frontier: {folder} has taken 0 of its {run.steps} steps, expected at least one")
     x, labels = load_held_out(folder)
     rows = frontier(run.net, run.params, x, labels, trained=trained_ranks(run.metrics))
-    return FrontierReport(rows, *log_variances(run.metrics), energies(run.net, run.params))
+    return FrontierReport(rows, *log_variances(run), energies(run.net, run.params))
 
 
 def write(report, folder, *, title):
@@ -58,11 +57,7 @@ def write(report, folder, *, title):
     ------
     FileError
     """
-    folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(f"{folder}: cannot be made: {error.strerror}") from error
+    folder = made_folder(folder)
     trained = [row.rank for row in report.rows if row.trained]
     contents = {
         "frontier.csv": _csv(report.rows),

@@ -56,7 +56,6 @@ def digits(
     import numpy as np
     from rich.console import Console
 
-    from nsn_ref.analysis.held_out import save_held_out
     from nsn_ref.cli.parsing import integers
     from nsn_ref.experiments import digits_data
     from nsn_ref.experiments.digits import SETTINGS
@@ -73,19 +72,14 @@ def digits(
         engine=engine, seed=seed,
     )  # fmt: skip
     x, labels = digits_data.load_scans()
-    held_out = digits_data.stratified_folds(labels, 5, np.random.default_rng(seed))[0]
-    scans = digits_data.split(x, labels, held_out)
+    fold = digits_data.stratified_folds(labels, 5, np.random.default_rng(seed))[0]
+    scans = digits_data.split(x, labels, fold)
     steps = epochs * steps_per_epoch(len(scans.x_train), batch_size)
     config = dataclasses.replace(config, warmup_steps=min(config.warmup_steps, steps // 10))  # for short runs
-    kept = []
-
-    def keep_held_out(record, params):
-        if not kept:  # after the first step: everything has been checked, and the folder is ours
-            kept.append(save_held_out(out, scans.x_test, scans.y_test))
-
+    data, held_out = (scans.x_train, scans.y_train), (scans.x_test, scans.y_test)
     console = Console()
     try:
-        run = train(net, (scans.x_train, scans.y_train), config, out=out, resume=resume, callback=keep_held_out)
+        run = train(net, data, config, out=out, resume=resume, held_out=held_out)
     except KeyboardInterrupt:
         console.print(f"stopped; the same command with --resume continues {out}", markup=False, soft_wrap=True)
         raise typer.Exit(130) from None

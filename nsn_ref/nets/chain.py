@@ -7,7 +7,7 @@ import numpy as np
 
 from nsn_ref import checks
 from nsn_ref import ops as reference
-from nsn_ref.errors import OptionError, RankError, ShapeError
+from nsn_ref.errors import DTypeError, OptionError, RankError, ShapeError
 from nsn_ref.nets.layers import Activation, sum_grads
 
 
@@ -44,6 +44,11 @@ class Chain:
         """The layers that have a rank, in order."""
         return tuple(layer for layer in self.layers if layer.ranked)
 
+    @property
+    def shared(self):
+        """How many layers lie below the first one with a rank: at several ranks they run once."""
+        return self.layers.index(self.nested_layers[0]) if self.nested_layers else len(self.layers) - 1
+
     def shapes(self):
         """Shape of every parameter by its name, in the order of the layers; ``s`` last."""
         shapes = {}
@@ -73,7 +78,8 @@ class Chain:
         """
         name = f"{type(self).__name__}.init"
         checks.choice(name, "initialisation", initialisation, ("random", "svd"))
-        checks.choice(name, "dtype", np.dtype(dtype).name, ("float32", "float64"))
+        if dtype not in (np.float32, np.float64, "float32", "float64"):
+            raise OptionError(f"{name}: dtype is {dtype!r}, expected float32 or float64")
         params = {}
         for layer in self.layers:
             params |= layer.init(rng, initialisation)
@@ -106,6 +112,8 @@ class Chain:
         ------
         ShapeError, DTypeError, NonFiniteError
         """
+        if not isinstance(params, dict):
+            raise DTypeError(f"{function}: params is a {type(params).__name__}, expected a dict of arrays by name")
         shapes = self.shapes()
         if missing := shapes.keys() - params.keys():
             raise ShapeError(f"{function}: params has no {sorted(missing)[0]!r}, expected {', '.join(shapes)}")
@@ -179,13 +187,11 @@ class Chain:
         if not isinstance(ranks, (tuple, list)) or not ranks:
             raise RankError(f"{function}: ranks is {ranks!r}, expected a non-empty list of ranks")
         ranks = [self.layer_ranks(rank, function) for rank in ranks]
-        at = self.layers.index(self.nested_layers[0]) if self.nested_layers else len(self.layers) - 1
-        h, trunk = run_forward(self.layers[:at], params, x, (), ops)
-        layer = self.layers[at]
+        below, layer, above = self.layers[: self.shared], self.layers[self.shared], self.layers[self.shared + 1 :]
+        h, trunk = run_forward(below, params, x, (), ops)
         hs, context = layer.forward_ranks(params, h, [r[0] if r else None for r in ranks], ops)
         logits, tails = zip(
-            *(run_forward(self.layers[at + 1 :], params, h, r[1:], ops) for h, r in zip(hs, ranks, strict=True)),
-            strict=True,
+            *(run_forward(above, params, h, r[1:], ops) for h, r in zip(hs, ranks, strict=True)), strict=True
         )
         return np.stack(logits), RanksSaved(trunk, layer, context, tails)
 

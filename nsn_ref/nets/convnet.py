@@ -4,10 +4,11 @@ import functools
 from dataclasses import dataclass
 
 from nsn_ref import checks
-from nsn_ref.errors import OptionError
+from nsn_ref.errors import OptionError, ShapeError
 from nsn_ref.nets.chain import Chain, check_nested
 from nsn_ref.nets.conv_layers import AveragePool2d, Conv2d, GlobalAveragePool2d, NestedConv2d
 from nsn_ref.nets.layers import ACTIVATIONS, Activation, Dense, NestedLinear
+from nsn_ref.plain import make_plain
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class ConvNet(Chain):
     cap: bool = False
 
     def __post_init__(self):
+        make_plain(self)
         if not isinstance(self.channels, tuple) or len(self.channels) < 2:
             raise OptionError(f"ConvNet: channels is {self.channels!r}, expected a tuple of at least two integers")
         for i, c in enumerate(self.channels):
@@ -58,6 +60,7 @@ class ConvNet(Chain):
         if self.kernel % 2 == 0:
             raise OptionError(f"ConvNet: kernel is {self.kernel!r}, expected an odd integer")
         checks.choice("ConvNet", "activation", self.activation, tuple(ACTIVATIONS))
+        checks.choice("ConvNet", "cap", self.cap, (False, True))
         count = len(self.channels)
         if self.nested is None:
             object.__setattr__(self, "nested", (True,) * (count - 1) + (False,))
@@ -69,7 +72,16 @@ class ConvNet(Chain):
         return f"n {self.channels[0]} H W"
 
     def logits_shape(self, shape):
-        """Shape of the logits for an input of the given shape."""
+        """Shape of the logits for an input of the given shape.
+
+        Raises
+        ------
+        ShapeError
+            The pools do not divide the image.
+        """
+        factor = 2 ** (len(self.channels) - 2)
+        if any(size == 0 or size % factor for size in shape[2:]):
+            raise ShapeError(f"ConvNet: x has shape {shape}, expected H and W divisible by {factor}, and not 0")
         return shape[:1] + (self.classes,)
 
     @functools.cached_property

@@ -6,12 +6,11 @@ import numpy as np
 
 from nsn_ref import checks
 from nsn_ref import ops as reference
-from nsn_ref.errors import OptionError
 from nsn_ref.nets.chain import hidden
 from nsn_ref.nets.layers import sum_grads
 from nsn_ref.nets.regularisers import check_regularisers, penalties
 from nsn_ref.scalars import sqrt
-from nsn_ref.training.weighting import Objective, weigh
+from nsn_ref.training.weighting import as_objective, check_objective, weigh
 
 # name of the loss: the stem of its operation
 LOSSES = {"cross_entropy": "softmax_cross_entropy", "mean_squared_error": "mean_squared_error"}
@@ -70,8 +69,8 @@ def loss_and_grads(
     Source: arXiv:2509.17874v1, sec. 2.2, Eq. 3, and Table 1 for the regularisers.
     """
     checks.choice("loss_and_grads", "loss", loss, tuple(LOSSES))
-    objective = Objective(objective) if isinstance(objective, str) else objective
-    state = objective.start(net.R, params["s"]) if state is None else state
+    objective = as_objective("loss_and_grads", objective)
+    check_objective("loss_and_grads", net, objective)
     check_regularisers("loss_and_grads", regularisers or {})
 
     logits, saved = net.forward_ranks(params, x, ranks, ops)
@@ -79,6 +78,7 @@ def loss_and_grads(
     losses, contexts = zip(*(loss_forward(z, targets) for z in logits), strict=True)
     losses = np.stack(losses)
     norms = _head_norms([loss_backward(1, c) for c in contexts], saved) if objective.kind == "gradnorm" else None
+    state = objective.start(net.R, params["s"]) if state is None else state
     slots = [max(rank) if isinstance(rank, tuple) else rank for rank in ranks]
     total, dlosses, ds, state = weigh(objective, losses, params["s"], slots, ops, state, norms)
 
@@ -93,8 +93,6 @@ def loss_and_grads(
 
 def _head_norms(dlogits, saved):
     """2-norm of each loss's gradient with respect to the last layer, which all ranks share: shape (K,)."""
-    if not saved.tails[0].layers:
-        raise OptionError("loss_and_grads: objective is 'gradnorm', expected a network with a layer after a nested one")
     norms = []
     for dz, tail in zip(dlogits, saved.tails, strict=True):
         _, grads = tail.layers[-1].backward(dz, tail.contexts[-1], tail.ops)

@@ -7,6 +7,7 @@ from nsn_ref import checks
 from nsn_ref.errors import OptionError
 from nsn_ref.nets.chain import Chain, check_nested
 from nsn_ref.nets.layers import ACTIVATIONS, Activation, Dense, NestedLinear
+from nsn_ref.plain import make_plain
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,14 @@ class MLP(Chain):
     cap: bool = False
 
     def __post_init__(self):
+        make_plain(self)
         if not isinstance(self.widths, tuple) or len(self.widths) < 2:
             raise OptionError(f"MLP: widths is {self.widths!r}, expected a tuple of at least two integers")
         for i, width in enumerate(self.widths):
             checks.integer("MLP", f"widths[{i}]", width, 1)
         checks.integer("MLP", "R", self.R, 1)
         checks.choice("MLP", "activation", self.activation, tuple(ACTIVATIONS))
+        checks.choice("MLP", "cap", self.cap, (False, True))
         count = len(self.widths) - 1
         if self.nested is None:
             object.__setattr__(self, "nested", (True,) * (count - 1) + (False,))

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nsn_ref import checks
+from nsn_ref.errors import OptionError
 from nsn_ref.nets.layers import sum_grads
 from nsn_ref.ops.hard_orthogonality import hard_orthogonality_backward, hard_orthogonality_forward
 from nsn_ref.ops.hidden_regularisation import hidden_regularisation_backward, hidden_regularisation_forward
@@ -34,6 +35,8 @@ def check_regularisers(function, regularisers):
     ------
     OptionError
     """
+    if not isinstance(regularisers, dict):
+        raise OptionError(f"{function}: regularisers is {regularisers!r}, expected a dict of coefficients by name")
     for name, coefficient in regularisers.items():
         checks.choice(function, "regularisers", name, REGULARISERS)
         checks.between(function, f"regularisers[{name!r}]", coefficient, 0, open_high=True)

@@ -73,8 +73,9 @@ def load_checkpoint(folder):
     if not isinstance(facts, dict) or facts.get("format") != FORMAT:
         got = facts.get("format") if isinstance(facts, dict) else type(facts).__name__
         raise FileError(f"{path}: has the format {got!r}, expected {FORMAT!r}")
-    if missing := {"step", "tensors", "sha256"} - facts.keys():
-        raise FileError(f"{path}: has no {sorted(missing)[0]!r}")
+    for name, kind in {"step": int, "tensors": str, "sha256": str}.items():
+        if not isinstance(facts.get(name), kind):
+            raise FileError(f"{path}: {name} is {facts.get(name)!r}, expected a value of type {kind.__name__}")
     tensors = path.parent / Path(facts["tensors"]).name
     content = read_bytes(tensors)
     if sha256(content) != facts["sha256"]:

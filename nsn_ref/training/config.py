@@ -7,9 +7,10 @@ from nsn_ref import checks
 from nsn_ref.errors import OptionError
 from nsn_ref.nets.loss_and_grads import LOSSES
 from nsn_ref.nets.regularisers import check_regularisers
+from nsn_ref.plain import make_plain
 from nsn_ref.training.curricula import CURRICULA, candidates
 from nsn_ref.training.schedules import SCHEDULES
-from nsn_ref.training.weighting import Objective
+from nsn_ref.training.weighting import Objective, as_objective
 
 OPTIMIZERS = ("adamw", "sgd")
 DTYPES = ("float32", "float64")
@@ -95,14 +96,12 @@ class TrainConfig:
     log_s_every: int = 10
 
     def __post_init__(self):
+        make_plain(self)
         if self.epochs is not None and self.steps is not None:
             raise OptionError(f"TrainConfig: epochs is {self.epochs!r} and steps {self.steps!r}, expected one of them")
         if self.epochs is None and self.steps is None:
             object.__setattr__(self, "epochs", 100)
-        if isinstance(self.objective, str):
-            object.__setattr__(self, "objective", Objective(self.objective))
-        if not isinstance(self.objective, Objective):
-            raise OptionError(f"TrainConfig: objective is {self.objective!r}, expected an Objective or the name of one")
+        object.__setattr__(self, "objective", as_objective("TrainConfig", self.objective))
         self._check_choices()
         self._check_numbers()
         check_regularisers("TrainConfig", self.regularisers)
@@ -164,8 +163,4 @@ class TrainConfig:
         known = {f.name for f in dataclasses.fields(cls)}
         if unknown := values.keys() - known:
             raise OptionError(f"TrainConfig: has {sorted(unknown)[0]!r}, expected only {', '.join(sorted(known))}")
-        values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-        objective = dict(values.pop("objective", {}))
-        if objective.get("weights") is not None:
-            objective["weights"] = tuple(objective["weights"])
-        return cls(**values, objective=Objective(**objective))
+        return cls(**values | {"objective": Objective(**values.get("objective", {}))})

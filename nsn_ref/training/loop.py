@@ -9,18 +9,22 @@ import warnings
 import numpy as np
 
 from nsn_ref import checks
-from nsn_ref.errors import DataError, DivergedError, DTypeError, OptionError
+from nsn_ref.errors import DataError, DivergedError, DTypeError, OptionError, ShapeError
+from nsn_ref.nets.chain import Chain
 from nsn_ref.training import samplers
 from nsn_ref.training.checkpoint import has_checkpoint
+from nsn_ref.training.config import TrainConfig
 from nsn_ref.training.curricula import step_ranks
 from nsn_ref.training.engines import check_engine, load_engine
+from nsn_ref.training.held_out import save_held_out
 from nsn_ref.training.metrics import MetricsLog
 from nsn_ref.training.progress import progress_bar
 from nsn_ref.training.run import Run, environment, read_run, ready_folder, save_run
 from nsn_ref.training.step import start, train_step
+from nsn_ref.training.weighting import check_objective
 
 
-def train(net, data, config, *, out=None, resume=False, progress=True, callback=None):
+def train(net, data, config, *, out=None, resume=False, held_out=None, progress=True, callback=None):
     """Train a network.
 
     Parameters
@@ -34,6 +38,8 @@ def train(net, data, config, *, out=None, resume=False, progress=True, callback=
     resume : bool
         Continue the run in `out` from its checkpoint, or start one if there is none. At the same BLAS and thread count
         the weights come out bit for bit as without the interruption.
+    held_out : (x, targets), optional
+        Rows that are not trained on, to keep in `out` for `nsn-ref frontier`.
     progress : bool
         Show a bar on standard error.
     callback : callable, optional
@@ -51,13 +57,22 @@ def train(net, data, config, *, out=None, resume=False, progress=True, callback=
         The last checkpoint is kept.
     FileError
     """
+    if not isinstance(net, Chain):
+        raise OptionError(f"train: net is {net!r}, expected an MLP or a ConvNet")
+    if not isinstance(config, TrainConfig):
+        raise OptionError(f"train: config is {config!r}, expected a TrainConfig")
+    if out is None and (resume or held_out is not None):
+        raise OptionError("train: out is None, expected a folder beside resume or held_out")
     engine = load_engine(config.engine)
     check_engine(engine, net)
-    x, targets = check_data(net, data, config)
+    x, targets = check_data("data", net, data, config)
+    kept = None if held_out is None else check_data("held_out", net, held_out, config)
     steps = config.total_steps(samplers.steps_per_epoch(len(x), config.batch_size))
     check_length(net, config, steps)
     fingerprint = _sha256(x, targets)
     state, records, folder = _begin(net, config, fingerprint, out, resume)
+    if kept is not None:
+        save_held_out(folder, *kept)
     log = MetricsLog(folder, records)
 
     def save():
@@ -115,26 +130,30 @@ def run_steps(net, data, config, state, steps, engine):
         yield state, record
 
 
-def check_data(net, data, config):
-    """Check that the data fit the network and the loss; return them in the dtype of the run.
+def check_data(name, net, data, config):
+    """Check that rows fit the network and the loss; return them in the dtype of the run.
 
     Raises
     ------
     DataError, ShapeError, DTypeError, NonFiniteError, LabelError
     """
+    if not isinstance(data, (tuple, list)) or len(data) != 2:
+        raise DataError(f"train: {name} is a {type(data).__name__}, expected a pair (x, targets)")
     x, targets = data
-    checks.arrays("train", x=(x, net.input_axes))
-    if x.dtype.kind != "f":
-        raise DTypeError(f"train: x has dtype {x.dtype}, expected float32 or float64")
+    checks.float_arrays("train", x=(x, net.input_axes))
     if not isinstance(targets, np.ndarray):
         raise DTypeError(f"train: targets is a {type(targets).__name__}, expected a numpy.ndarray")
-    if len(x) == 0 or len(x) != len(targets):
-        raise DataError(f"train: x has {len(x)} rows and targets {len(targets)}, expected as many, and at least one")
+    rows = len(targets) if targets.ndim else 0
+    if len(x) == 0 or len(x) != rows:
+        raise DataError(f"train: x has {len(x)} rows and targets {rows}, expected as many, and at least one")
     shape = net.logits_shape(x.shape)
     if config.loss == "cross_entropy" and targets.dtype.kind in "iu":
         checks.labels("train", "targets", targets, shape[:-1], shape[-1])
         return _rounded("x", x, config.dtype), targets
-    checks.arrays("train", x=(x, net.input_axes), targets=(targets, " ".join(map(str, shape))))
+    if config.loss == "cross_entropy" and targets.shape != shape:
+        got = f"dtype {targets.dtype} and shape {targets.shape}"
+        raise ShapeError(f"train: targets has {got}, expected integers {shape[:-1]} or probabilities {shape}")
+    checks.float_arrays("train", targets=(targets, " ".join(map(str, shape))))
     return _rounded("x", x, config.dtype), _rounded("targets", targets, config.dtype)
 
 
@@ -148,9 +167,7 @@ def check_length(net, config, steps):
     config.trained_ranks(net.R)
     if config.warmup_steps > steps:
         raise OptionError(f"train: warmup_steps is {config.warmup_steps}, expected at most the {steps} steps")
-    weights = config.objective.weights
-    if weights is not None and len(weights) != net.R:
-        raise OptionError(f"train: objective has {len(weights)} weights, expected R = {net.R}")
+    check_objective("train", net, config.objective)
 
 
 def _begin(net, config, fingerprint, out, resume):

@@ -9,6 +9,7 @@ from nsn_ref.errors import FileError
 from nsn_ref.files import read_bytes, write_atomically
 
 FILE = "metrics.jsonl"
+FIELDS = {"ranks": list, "losses": list, "seconds": float}  # those that resuming and the frontier read
 
 
 class MetricsLog:
@@ -55,15 +56,19 @@ def read_metrics(folder, steps):
     path = Path(folder) / FILE
     lines = read_bytes(path).splitlines()[:steps]
     records = []
-    with contextlib.suppress(ValueError, TypeError, KeyError):
+    with contextlib.suppress(ValueError):
         for i, line in enumerate(lines):
             record = json.loads(line)
-            if record["step"] != i + 1:
+            if not isinstance(record, dict) or record.get("step") != i + 1 or not _has_what_is_read(record):
                 break
             records.append(record)
     if len(records) < steps:
         raise FileError(f"{path}: line {len(records) + 1} is missing or damaged, expected the record of that step")
     return records
+
+
+def _has_what_is_read(record):
+    return all(isinstance(record.get(key), kind) for key, kind in FIELDS.items())
 
 
 def _line(record):

@@ -10,6 +10,7 @@ import numpy as np
 import nsn_ref
 from nsn_ref import checks
 from nsn_ref.errors import FileError, NSNError, OptionError
+from nsn_ref.files import made_folder, remove_leftovers
 from nsn_ref.nets.convnet import ConvNet
 from nsn_ref.nets.mlp import MLP
 from nsn_ref.training.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
@@ -58,10 +59,13 @@ def read_run(folder):
     FileError
     """
     arrays, facts = load_checkpoint(folder)
+    if missing := {"steps", "net", "config", "data_sha256", "environment"} - facts.keys():
+        raise FileError(f"{folder}: the checkpoint does not describe a run: it has no {sorted(missing)[0]!r}")
     try:
         net, config = net_from_json(facts["net"]), TrainConfig.from_json(facts["config"])
         state = TrainState.from_arrays(facts["step"], arrays)
         steps = facts["steps"]
+        checks.integer("load_run", "steps", steps, 1)
         checks.integer("load_run", "step", state.step, 0, steps)
         net.check("load_run", state.params)
     except (NSNError, AttributeError, KeyError, TypeError, ValueError) as error:
@@ -98,7 +102,7 @@ def net_from_json(values):
     ------
     OptionError
     """
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    values = dict(values)
     kind = values.pop("type", None)
     if kind not in NETS:
         raise OptionError(f"net_from_json: type is {kind!r}, expected one of {', '.join(map(repr, NETS))}")
@@ -128,11 +132,8 @@ def ready_folder(folder, resume):
     ------
     OptionError, FileError
     """
-    folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(f"{folder}: cannot be made: {error.strerror}") from error
+    folder = made_folder(folder)
     if has_checkpoint(folder) and not resume:
         raise OptionError(f"train: out is {str(folder)!r}, which holds a run; expected another folder, or resume")
+    remove_leftovers(folder)
     return folder

@@ -9,10 +9,11 @@ from typing import NamedTuple
 import numpy as np
 
 from nsn_ref import checks
-from nsn_ref.errors import OptionError
+from nsn_ref.errors import NonFiniteError, OptionError
 from nsn_ref.ops.gradnorm import gradnorm_backward, gradnorm_forward, gradnorm_targets, renormalised
 from nsn_ref.ops.loss_weights import analytic_weights, softmax_weights
 from nsn_ref.ops.objective import VARIANTS
+from nsn_ref.plain import make_plain
 from nsn_ref.scalars import at_ranks, maximum, number, positive, where, zeros
 
 OBJECTIVES = (*VARIANTS, "sum", "fixed", "analytic", "softmax", "gradnorm")
@@ -58,8 +59,9 @@ class Objective:
     lr: float = 0.025
 
     def __post_init__(self):
+        make_plain(self)
         checks.choice("Objective", "kind", self.kind, OBJECTIVES)
-        if (self.kind == "fixed") != (self.weights is not None):
+        if not (isinstance(self.weights, tuple) if self.kind == "fixed" else self.weights is None):
             expected = "a weight for each rank 1..R" if self.kind == "fixed" else f"None for {self.kind!r}"
             raise OptionError(f"Objective: weights is {self.weights!r}, expected {expected}")
         for i, weight in enumerate(self.weights or ()):
@@ -73,6 +75,33 @@ class Objective:
         if self.kind != "gradnorm":
             return {}
         return {"weights": zeros(R, like) + 1, "first_losses": zeros(R, like)}
+
+
+def as_objective(function, objective):
+    """The objective itself, or that of the given kind with its defaults.
+
+    Raises
+    ------
+    OptionError
+    """
+    if isinstance(objective, str):
+        return Objective(objective)
+    if not isinstance(objective, Objective):
+        raise OptionError(f"{function}: objective is {objective!r}, expected an Objective or the name of one")
+    return objective
+
+
+def check_objective(function, net, objective):
+    """Check that a network has what an objective needs.
+
+    Raises
+    ------
+    OptionError
+    """
+    if objective.kind == "gradnorm" and net.shared == len(net.layers) - 1:
+        raise OptionError(f"{function}: objective is 'gradnorm', expected a network with a layer after a nested one")
+    if objective.weights is not None and len(objective.weights) != net.R:
+        raise OptionError(f"{function}: objective has {len(objective.weights)} weights, expected R = {net.R}")
 
 
 class Weighed(NamedTuple):
@@ -107,11 +136,15 @@ def weigh(objective, losses, s, ranks, ops, state, norms=None):
 
     Raises
     ------
-    OptionError, ShapeError, DTypeError, NonFiniteError, RankError
+    OptionError, ShapeError, DTypeError, RankError
+    NonFiniteError
+        Also where a weight would be infinite, as that of a loss of zero is under "analytic".
     """
     if objective.kind in VARIANTS:
         total, saved = ops.objective_forward(losses, s, ranks, variant=objective.kind)
         return Weighed(total, *ops.objective_backward(number(1, like=losses), saved), state)
+    if objective.kind in ("analytic", "softmax", "gradnorm") and not positive(losses).all():
+        raise NonFiniteError(f"weigh: losses are {losses}, expected all > 0: {objective.kind!r} divides by them")
     if objective.kind == "gradnorm":
         state = _gradnorm_step(objective, losses, ranks, state, norms)
     weights = _weights(objective, losses, ranks, len(s), state)
@@ -130,8 +163,6 @@ def _weights(objective, losses, ranks, R, state):
         return softmax_weights(losses, ranks, R, temperature=objective.temperature)
     if objective.kind == "gradnorm":
         return state["weights"]
-    if len(objective.weights) != R:
-        raise OptionError(f"Objective: weights has {len(objective.weights)} numbers, expected R = {R}")
     return zeros(R, losses) + np.array([number(weight, like=losses) for weight in objective.weights], losses.dtype)
 
 

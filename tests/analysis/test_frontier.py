@@ -9,8 +9,8 @@ import pytest
 from nsn_ref import MLP, ConvNet, TrainConfig, train
 from nsn_ref.analysis import frontier_files
 from nsn_ref.analysis.frontier import energies, frontier, linear_layers, log_variances, network_flops, trained_ranks
-from nsn_ref.analysis.held_out import load_held_out, save_held_out
 from nsn_ref.errors import FileError, OptionError
+from nsn_ref.training.held_out import save_held_out
 
 
 @pytest.fixture
@@ -68,25 +68,16 @@ def test_energies_are_products_of_norms(rng):
 
 def test_log_variances_are_those_recorded(trained):
     run, *_ = trained
-    steps, s = log_variances(run.metrics)
+    steps, s = log_variances(run)
     assert steps.tolist() == [10, 20, 25]
     assert s.shape == (3, 6) and (s[-1] == run.params["s"]).all()
     assert trained_ranks([{"ranks": [6, 2]}, {"ranks": [[3, 5]]}]) == {2, 5, 6}
-    with pytest.raises(OptionError, match="number of records that hold s is 0"):
-        log_variances([{"step": 1}])
 
 
-def test_held_out_rows_come_back(tmp_path, rng):
-    x, labels = rng.standard_normal((4, 5)).astype(np.float32)[:, ::-1], np.array([1, 0, 2, 1])
-    save_held_out(tmp_path, x, labels)
-    found = load_held_out(tmp_path)
-    assert (found[0] == x).all() and (found[1] == labels).all() and found[0].dtype == np.float32
-    file = tmp_path / "held_out.safetensors"
-    file.write_bytes(file.read_bytes()[:-3])
-    with pytest.raises(FileError, match="truncated"):
-        load_held_out(tmp_path)
-    with pytest.raises(FileError, match="cannot be read"):
-        load_held_out(tmp_path / "nowhere")
+def test_a_run_stopped_before_its_first_record_of_log_variances(trained):
+    run, *_ = trained
+    steps, s = log_variances(run._replace(metrics=run.metrics[:3]))
+    assert steps.tolist() == [3] and (s == run.params["s"]).all()
 
 
 def png_size(path):
@@ -115,7 +106,7 @@ def test_files(trained, tmp_path):
 
 def test_what_cannot_be_evaluated(trained, tmp_path, rng):
     run, x, labels = trained
-    with pytest.raises(FileError, match=r"held_out.safetensors: cannot be read"):
+    with pytest.raises(FileError, match=r"held_out.safetensors: is missing, expected the rows"):
         frontier_files.evaluate(run, tmp_path)
     with pytest.raises(OptionError, match="has taken 0 of its 25 steps"):
         frontier_files.evaluate(run._replace(metrics=[]), tmp_path)

@@ -6,7 +6,6 @@ import typer
 from typer.testing import CliRunner
 
 from nsn_ref import MLP, TrainConfig, train
-from nsn_ref.analysis.held_out import save_held_out
 from nsn_ref.cli.frontier import frontier
 from nsn_ref.errors import FileError, NSNError, OptionError
 
@@ -26,8 +25,8 @@ def run(*arguments):
 def folder(tmp_path, rng):
     x, labels = rng.standard_normal((40, 5)).astype(np.float32), rng.integers(0, 3, 40)
     config = TrainConfig(steps=12, batch_size=8, engine="reference", variants=(2,), seed=4)
-    train(MLP((5, 7, 3), 4), (x, labels), config, out=tmp_path / "run", progress=False)
-    save_held_out(tmp_path / "run", x, labels)
+    data = x, labels
+    train(MLP((5, 7, 3), 4), data, config, out=tmp_path / "run", held_out=data, progress=False)
     return tmp_path / "run"
 
 

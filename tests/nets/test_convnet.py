@@ -8,6 +8,7 @@ from helpers import assert_gradient, assert_number_type, network_at, random_frac
 
 from nsn_ref.errors import OptionError, RankError, ShapeError
 from nsn_ref.nets.convnet import ConvNet
+from nsn_ref.nets.loss_and_grads import loss_and_grads
 
 NESTED = [None, (True, True, True), (False, True, False), (True, False, True), (False, False, False)]
 
@@ -82,6 +83,23 @@ def test_init_keeps_dtype_and_scale(rng, dtype, initialisation):
     grads, dx = net.backward(logits, saved)
     assert {a.dtype for a in (logits, dx, *params.values(), *grads.values())} == {np.dtype(dtype)}
     assert 0.4 < np.mean(saved.outputs[1] ** 2) < 2.5
+
+
+def test_cap_stores_what_a_full_rank_layer_needs():
+    shapes = ConvNet((1, 2, 20), 3, R=11, kernel=3, cap=True).shapes()
+    assert shapes["layers.0.A"] == (2, 1, 3, 3) and shapes["layers.0.B"] == (2, 2)  # c_out = 2 < 9
+    assert shapes["layers.1.A"] == (11, 2, 3, 3) and shapes["s"] == (11,)
+    assert ConvNet((1, 20), 3, R=11, kernel=3, cap=True).shapes()["layers.0.B"] == (20, 9)
+
+
+def test_regularisers_average_over_images(rng):
+    """A hidden output (n, c, H, W) is one vector for each image: the mean is over n, not over rows of pixels."""
+    net = ConvNet((1, 2, 3), 2, R=3)
+    params, x, targets = random_params(rng, net), rng.standard_normal((5, 1, 4, 6)), np.arange(5) % 2
+    found = loss_and_grads(net, params, x, targets, [3, 1], regularisers={"hidden": 1.0}).penalties["hidden"]
+    saved = [net.forward(params, x, rank)[1] for rank in (3, 1)]
+    expected = sum(np.sum((saved[0].outputs[i] - saved[1].outputs[i]) ** 2) / 5 for i in (1, 4))  # after each relu
+    assert found == pytest.approx(expected, rel=1e-13)
 
 
 def test_bad_networks_and_input_are_named(rng):

@@ -184,7 +184,7 @@ def test_bad_input_is_named(rng):
         loss_and_grads(NET, params, x, LABELS, [9], regularisers={"l2": 1.0})
     with pytest.raises(OptionError, match=r"loss_and_grads: regularisers\['logits'\] is -1.0"):
         loss_and_grads(NET, params, x, LABELS, [9], regularisers={"logits": -1.0})
-    with pytest.raises(OptionError, match=r"Objective: weights has 2 numbers, expected R = 11"):
+    with pytest.raises(OptionError, match=r"loss_and_grads: objective has 2 weights, expected R = 11"):
         loss_and_grads(NET, params, x, LABELS, [9], objective=Objective("fixed", (1.0, 2.0)))
     with pytest.raises(LabelError, match=r"has the label 2"):
         loss_and_grads(NET, params, x, LABELS + 1, [9])

@@ -19,6 +19,7 @@ from nsn_ref.errors import (
 from nsn_ref.nets.convnet import ConvNet
 from nsn_ref.nets.mlp import MLP
 from nsn_ref.training.config import TrainConfig
+from nsn_ref.training.held_out import load_held_out
 from nsn_ref.training.loop import train
 from nsn_ref.training.run import load_run
 
@@ -119,6 +120,44 @@ def test_a_convnet_trains_and_resumes(rng, tmp_path):
     assert equal(train(net, (x, targets), config, out=tmp_path, resume=True, progress=False).params, whole.params)
 
 
+def test_what_numpy_counts_in_resumes(rng, tmp_path):
+    """Options may be NumPy's numbers and lists: the run that is written is the run that is resumed."""
+    net = MLP([5, np.int64(11), 3], R=np.int64(7))
+    config = TrainConfig(steps=np.int64(4), lr=np.float32(0.25), variants=[1, 4], objective="sum", seed=np.uint8(2))
+    data = blobs(rng)
+    run = train(net, data, config, out=tmp_path, progress=False)
+    assert equal(train(net, data, config, out=tmp_path, resume=True, progress=False).params, run.params)
+    loaded = load_run(tmp_path)
+    assert (loaded.net, loaded.config) == (net, config) == (MLP((5, 11, 3), R=7), loaded.config)
+
+
+def test_held_out_rows_are_kept_in_the_dtype_of_the_run(rng, tmp_path):
+    (x, targets), (held_x, labels) = blobs(rng), blobs(rng, 7)
+    train(NET, (x, targets), TrainConfig(steps=2), out=tmp_path, held_out=(held_x, labels), progress=False)
+    found_x, found_labels = load_held_out(tmp_path)
+    assert found_x.dtype == np.float32 and (found_x == held_x.astype(np.float32)).all()
+    assert (found_labels == labels).all()
+
+
+def test_a_loss_of_zero_has_no_weight(rng, tmp_path):
+    """Its inverse would be infinite: training ends as it does wherever a number is not finite."""
+    x, targets = np.zeros((9, 5)), np.zeros((9, 3))
+    for kind in ("analytic", "softmax", "gradnorm"):
+        config = TrainConfig(steps=2, loss="mean_squared_error", objective=kind)
+        with pytest.raises(DivergedError, match=rf"diverged at step 1: weigh: losses .*'{kind}' divides by them"):
+            train(NET, (x, targets), config, progress=False)
+
+
+def test_what_a_kill_left_is_removed(rng, tmp_path):
+    data, config = blobs(rng), TrainConfig(steps=4)
+    train(NET, data, config, out=tmp_path, progress=False)
+    (tmp_path / ".metrics.jsonl.abc.part").write_text("half a li")
+    train(NET, data, config, out=tmp_path, resume=True, progress=False)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "checkpoint-00000004.safetensors", "checkpoint.json", "metrics.jsonl",
+    ]  # fmt: skip
+
+
 def test_regression_trains(rng):
     x, targets = rng.standard_normal((40, 5)), rng.standard_normal((40, 3))
     run = train(NET, (x, targets), TrainConfig(steps=60, loss="mean_squared_error", lr=0.01), progress=False)
@@ -167,15 +206,27 @@ def test_bad_data_is_refused_before_anything_is_written(rng, tmp_path):
         (x, targets + 1, LabelError, r"train: targets has the label 3, expected integers in 0\.\.2"),
         (x, targets - 1, LabelError, r"the label -1"),
         (x, targets[:, None], ShapeError, r"train: targets has shape \(61, 1\), expected \(61,\)"),
-        (x, targets + 0.5, ShapeError, r"train: targets has shape \(61,\), expected \(61, 3\)"),
+        (x, targets + 0.5, ShapeError, r"dtype float64 and shape \(61,\), expected integers \(61,\)"),
+        (x, np.array(1), DataError, r"x has 61 rows and targets 0"),
+        (np.ma.masked_greater(x, 1), targets, DTypeError, r"x is a MaskedArray"),
         (x.astype(int), targets, DTypeError, r"x has dtype int64"),
-        (x + 0j, targets, DTypeError, r"x has dtype complex128, expected float32 or float64"),
-        (x.tolist(), targets, DTypeError, r"x is a list"),
+        (x + 0j, targets, DTypeError, r"x has dtype complex128, expected an ndarray of float32 or float64"),
+        (x.tolist(), targets, DTypeError, r"x has type list"),
         (x, targets.tolist(), DTypeError, r"targets is a list"),
     ]
     for bad_x, bad_targets, error, message in cases:
         with pytest.raises(error, match=message):
             train(NET, (bad_x, bad_targets), TrainConfig(steps=2), out=tmp_path / "run", progress=False)
+        with pytest.raises(error, match=message):
+            bad = bad_x, bad_targets
+            train(NET, (x, targets), TrainConfig(steps=2), out=tmp_path / "run", held_out=bad, progress=False)
+    for bad, message in ((x, "data is a ndarray"), ((x, targets, x), "data is a tuple"), (None, "data is a NoneType")):
+        with pytest.raises(DataError, match=rf"train: {message}, expected a pair \(x, targets\)"):
+            train(NET, bad, TrainConfig(steps=2), out=tmp_path / "run", progress=False)
+    images, net = rng.standard_normal((9, 1, 6, 4)), ConvNet((1, 3, 3, 3), 2, R=2)
+    with pytest.raises(ShapeError, match=r"x has shape \(9, 1, 6, 4\), expected H and W divisible by 4"):
+        config = TrainConfig(steps=2, engine="reference")
+        train(net, (images, np.arange(9) % 2), config, out=tmp_path / "run", progress=False)
     assert not (tmp_path / "run").exists()
 
 
@@ -189,6 +240,16 @@ def test_bad_options_are_refused_before_anything_is_written(rng, tmp_path):
     ):
         with pytest.raises((OptionError, ValueError), match=message):
             train(NET, data, config, out=tmp_path / "run", progress=False)
+    headless = MLP((5, 3), R=7, nested=(True,))
+    for net, config, options, message in (
+        (headless, TrainConfig(steps=2, objective="gradnorm"), {}, "gradnorm', expected a network with a layer after"),
+        ("MLP", TrainConfig(steps=2), {}, "net is 'MLP', expected an MLP or a ConvNet"),
+        (NET, {"steps": 2}, {}, "config is {'steps': 2}, expected a TrainConfig"),
+        (NET, TrainConfig(steps=2), {"out": None, "resume": True}, "out is None, expected a folder"),
+        (NET, TrainConfig(steps=2), {"out": None, "held_out": data}, "out is None, expected a folder"),
+    ):
+        with pytest.raises(OptionError, match=message):
+            train(net, data, config, **{"out": tmp_path / "run", "progress": False} | options)
     with pytest.raises(OptionError, match=r"train: engine is 'numba', which has no average_pool2d"):
         train(ConvNet((1, 3), 2, R=4), data, TrainConfig(steps=2), out=tmp_path / "run", progress=False)
     assert not (tmp_path / "run").exists()

@@ -8,7 +8,7 @@ import pytest
 from nsn_ref.errors import FileError
 from nsn_ref.training.metrics import MetricsLog, read_metrics
 
-RECORDS = [{"step": i, "losses": [i / 3]} for i in range(1, 6)]
+RECORDS = [{"step": i, "ranks": [7, 2], "losses": [i / 3], "seconds": i / 10} for i in range(1, 6)]
 
 
 def test_lines_come_back(tmp_path):
@@ -46,5 +46,11 @@ def test_damage_is_named(tmp_path):
         pass
     with pytest.raises(FileError, match=r"metrics\.jsonl: line 6 is missing or damaged"):
         read_metrics(tmp_path, 6)
+    for i, key in enumerate(("ranks", "losses", "seconds")):
+        lines = [json.dumps(record) for record in RECORDS]
+        lines[i] = json.dumps(RECORDS[i] | {key: None})
+        (tmp_path / "metrics.jsonl").write_text("\n".join(lines))
+        with pytest.raises(FileError, match=rf"line {i + 1} is missing or damaged"):
+            read_metrics(tmp_path, 5)
     with pytest.raises(ValueError, match="Out of range float"):  # NaN is not JSON
         MetricsLog(tmp_path, [{"step": 1, "losses": [float("nan")]}])

@@ -44,10 +44,15 @@ def test_damage_is_named(rng, tmp_path):
         ("net", None),
         ("config", facts["config"] | {"lr": -1}),
         ("config", []),
-        ("step", "four"),
+        ("step", 5),
+        ("steps", None),
     ):
         head.write_text(json.dumps(facts | {key: value}))
         with pytest.raises(FileError, match=r"the checkpoint does not describe a run"):
+            load_run(tmp_path)
+    for key in ("steps", "net", "config", "data_sha256", "environment"):
+        head.write_text(json.dumps({name: value for name, value in facts.items() if name != key}))
+        with pytest.raises(FileError, match=f"it has no '{key}'"):
             load_run(tmp_path)
     head.write_text(json.dumps(facts))
     for damaged in ("", lines[: len(lines) // 2], lines.replace('"step": 2', '"step": 3'), "[]\n" * 4):

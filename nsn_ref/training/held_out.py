@@ -35,6 +35,8 @@ def load_held_out(folder):
     import safetensors.numpy
 
     path = Path(folder) / FILE
+    if not path.exists():
+        raise FileError(f"{path}: is missing, expected the rows that `train` was given as held_out")
     try:
         arrays = safetensors.numpy.load(read_bytes(path))
     except safetensors.SafetensorError as error:
