@@ -55,7 +55,10 @@ def test_the_page_says_what_the_record_says(record):
     page = digits_report.page(record, digits_report.summary(record))
     assert "    the command\n" in page
     assert "| 2 | 1,280 | 8 | 1,312 | 71.3 | 93.7 | -22.33 |" in page
-    assert "Of the ranks from 4 on (16)" in page and "on average at 16; below rank 4" in page
+    assert "Of the ranks from 4 on (16)" in page and "on average at 16; the interval excludes" in page
+    assert "excludes a larger deficit at none." in page
+    assert "| 2 | 62.1 | 65.2 | -3.1 | -3.67 |" in page and "| 4 | 80.7 | 80.7 | +0.0 |  |" in page
+    assert "Ours are 85 % and 80 %" in page
     assert "-3.7 at rank 2" in page
     assert "for the nested network, at ranks 2." in page
     assert "{" not in page and "BLAS threads: 1" in page
