@@ -68,6 +68,16 @@ def test_the_gauge_changes_nothing(sizes, seed):
         assert containment(A * c[:, None], B / c, small, large) == containment(A, B, small, large)
 
 
+@pytest.mark.parametrize("transposed", [False, True])
+def test_tiny_singular_values_count_as_zero(transposed):
+    """Up to max(d_in, d_out) eps times the largest, whichever side is the longer."""
+    eps = np.finfo(np.float64).eps
+    for second, rank in ((10 * eps, 1), (12 * eps, 2)):  # of 11 eps
+        A, B = np.diag([1.0, second]), np.eye(11, 2)
+        A, B = (B.T, A) if transposed else (A, B)
+        assert containment(A, B, 2, 1) == 1 / rank
+
+
 def test_orthogonal_images_and_zero_matrices():
     A, B = np.eye(4), np.eye(4)
     A[0] = 0  # W_1 = 0: contained in everything

@@ -21,6 +21,7 @@ from nsn_ref.nets.mlp import MLP
 from nsn_ref.training.config import TrainConfig
 from nsn_ref.training.held_out import load_held_out
 from nsn_ref.training.loop import train
+from nsn_ref.training.metrics import MetricsLog
 from nsn_ref.training.run import load_run
 
 NET = MLP((5, 11, 3), R=7)
@@ -102,6 +103,24 @@ def test_an_interrupt_keeps_the_step_it_came_after(rng, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         train(NET, data, config, out=tmp_path, progress=False, callback=stop_at(6, KeyboardInterrupt))
     assert len(load_run(tmp_path).metrics) == 6
+
+
+def test_an_interrupt_before_the_record_leaves_the_checkpoint_alone(rng, tmp_path, monkeypatch):
+    """The step is done, its line is not written: a checkpoint of that step would miss the line."""
+    data, config = blobs(rng), TrainConfig(steps=9, checkpoint_every=4)
+    append = MetricsLog.append
+
+    def interrupted(log, record):
+        if record["step"] == 7:
+            raise KeyboardInterrupt
+        append(log, record)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(MetricsLog, "append", interrupted)
+        train(NET, data, config, out=tmp_path, progress=False)
+    assert len(load_run(tmp_path).metrics) == 4
+    resumed = train(NET, data, config, out=tmp_path, resume=True, progress=False)
+    assert equal(resumed.params, train(NET, data, config, progress=False).params)
 
 
 def test_a_finished_run_resumes_to_itself(rng, tmp_path):
