@@ -1,18 +1,22 @@
-"""Logits regularisation: the squared distance between the logits at the anchor and at the variant rank."""
+"""Logits regularisation: the squared distance between the logits at the anchor and at the variant rank.
+
+It is the hidden regularisation of the last layer.
+"""
 
 from typing import NamedTuple
 
-import numpy as np
-
 from nsn_ref import checks
-from nsn_ref.scalars import rows, zeros_like
+from nsn_ref.ops.hidden_regularisation import (
+    HiddenRegularisationSaved,
+    hidden_regularisation_backward,
+    hidden_regularisation_forward,
+)
 
 
 class LogitsRegularisationSaved(NamedTuple):
     """What the backward pass needs."""
 
-    difference: np.ndarray  # (..., C): z_anchor - z_variant
-    stop_anchor: bool
+    hidden: HiddenRegularisationSaved  # difference: (..., C), z_anchor - z_variant
 
 
 def logits_regularisation_forward(z_anchor, z_variant, *, stop_anchor=False):
@@ -41,9 +45,8 @@ def logits_regularisation_forward(z_anchor, z_variant, *, stop_anchor=False):
     name = "logits_regularisation_forward"
     checks.arrays(name, z_anchor=(z_anchor, "... C"), z_variant=(z_variant, "... C"))
     checks.not_empty(name, "z_anchor", z_anchor)
-    difference = z_anchor - z_variant
-    penalty = (difference * difference).sum() / len(rows(difference))
-    return penalty, LogitsRegularisationSaved(difference, stop_anchor)
+    penalty, hidden = hidden_regularisation_forward(z_anchor, z_variant, stop_anchor=stop_anchor)
+    return penalty, LogitsRegularisationSaved(hidden)
 
 
 def logits_regularisation_backward(dpenalty, saved):
@@ -62,7 +65,6 @@ def logits_regularisation_backward(dpenalty, saved):
     ------
     DTypeError, ShapeError, NonFiniteError
     """
-    difference, stop_anchor = saved
-    checks.number("logits_regularisation_backward", "dpenalty", dpenalty, like=difference)
-    ddifference = difference * (2 * dpenalty) / len(rows(difference))  # penalty = (difference * difference).sum() / n
-    return zeros_like(ddifference) if stop_anchor else ddifference, -ddifference  # difference = z_anchor - z_variant
+    (hidden,) = saved
+    checks.number("logits_regularisation_backward", "dpenalty", dpenalty, like=hidden.difference)
+    return hidden_regularisation_backward(dpenalty, hidden)
