@@ -53,6 +53,14 @@ def evaluate(run, folder):
 def write(report, folder, *, title):
     """Write the CSV, the JSON and the figures, each in one step; returns their paths.
 
+    Parameters
+    ----------
+    report : FrontierReport
+    folder : str or Path
+        It is made.
+    title : str
+        Of the figures.
+
     Raises
     ------
     FileError

@@ -56,46 +56,13 @@ def summary(record):
 def figure(rows):
     """Two panels: accuracy by rank of every model, and the paired differences with their intervals; PNG bytes."""
     from matplotlib.figure import Figure
-    from matplotlib.ticker import FixedLocator
 
     image = Figure(figsize=(9.6, 4.2), dpi=110, layout="constrained")
     left, right = image.subplots(1, 2)
     trained = [row for row in rows if row.trained]
     untrained = [row for row in rows if not row.trained]
-    for label, model, chosen, style in (
-        ("nested, trained ranks", "nested", trained, {"marker": "o", "linestyle": "-", "color": "#0b3c6f"}),
-        ("nested, untrained ranks", "nested", untrained,
-         {"marker": "o", "linestyle": "none", "markerfacecolor": "white", "color": "#0b3c6f"}),
-        ("specialists", "specialist", rows, {"marker": "s", "linestyle": "--", "color": "#b4460f"}),
-        ("dense, equal FLOPs", "dense", trained, {"marker": "^", "linestyle": "-.", "color": "#3c7d3c"}),
-        ("trained at R only, truncated", "truncated", rows, {"marker": "x", "linestyle": ":", "color": "#444444"}),
-    ):  # fmt: skip
-        left.plot([r.rank for r in chosen], [r.accuracy[model] for r in chosen], label=label, markersize=5, **style)
-    left.set(xlabel="rank r", ylabel="accuracy on held-out scans (%)", title="Accuracy")
-    left.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0.24, 0.12))
-    for label, rival, chosen, marker, colour, shift in (
-        ("specialists, trained ranks", "specialist", trained, "s", "#b4460f", 0.97),
-        ("specialists, untrained ranks", "specialist", untrained, "D", "#0b3c6f", 1.0),
-        ("dense, equal FLOPs", "dense", trained, "^", "#3c7d3c", 1.03),
-    ):
-        each = [row.difference[rival] for row in chosen]
-        errors = [[i.mean - i.low for i in each], [i.high - i.mean for i in each]]
-        right.errorbar(
-            [row.rank * shift for row in chosen], [i.mean for i in each], errors,
-            fmt=marker, color=colour, capsize=3, markersize=5, label=f"nested minus {label}",
-            markerfacecolor="white" if chosen is untrained else colour,
-        )  # fmt: skip
-    right.axhline(0, color="black", linewidth=0.8)
-    right.axhspan(-1, 1, color="#eeeeee", zorder=0)
-    right.set(
-        xlabel="rank r", ylabel="percentage points (beyond 2: log scale)", title="Paired differences, 95 % intervals"
-    )
-    right.set_yscale("symlog", linthresh=2, subs=[2, 5])
-    right.yaxis.set_major_locator(FixedLocator([-50, -20, -10, -5, -2, -1, 0, 1, 2, 5, 10, 20, 50]))
-    right.yaxis.set_major_formatter(lambda value, _: f"{value:+.0f}" if value else "0")
-    lowest = min(row.difference[rival].low for row in trained for rival in ("specialist", "dense"))
-    right.set_ylim(bottom=min(4 * lowest, -5))  # room for the legend
-    right.legend(fontsize=8, loc="lower right")
+    _draw_accuracies(left, rows, trained, untrained)
+    _draw_differences(right, trained, untrained)
     for axes in (left, right):
         axes.set_xscale("log", base=2)
         axes.xaxis.set_major_formatter("{x:.0f}")
@@ -104,6 +71,48 @@ def figure(rows):
     buffer = io.BytesIO()
     image.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
+
+
+def _draw_accuracies(axes, rows, trained, untrained):
+    for label, model, chosen, style in (
+        ("nested, trained ranks", "nested", trained, {"marker": "o", "linestyle": "-", "color": "#0b3c6f"}),
+        ("nested, untrained ranks", "nested", untrained,
+         {"marker": "o", "linestyle": "none", "markerfacecolor": "white", "color": "#0b3c6f"}),
+        ("specialists", "specialist", rows, {"marker": "s", "linestyle": "--", "color": "#b4460f"}),
+        ("dense, equal FLOPs", "dense", trained, {"marker": "^", "linestyle": "-.", "color": "#3c7d3c"}),
+        ("trained at R only, truncated", "truncated", rows, {"marker": "x", "linestyle": ":", "color": "#444444"}),
+    ):  # fmt: skip
+        axes.plot([r.rank for r in chosen], [r.accuracy[model] for r in chosen], label=label, markersize=5, **style)
+    axes.set(xlabel="rank r", ylabel="accuracy on held-out scans (%)", title="Accuracy")
+    axes.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0.24, 0.12))
+
+
+def _draw_differences(axes, trained, untrained):
+    from matplotlib.ticker import FixedLocator
+
+    for label, rival, chosen, marker, colour, shift in (
+        ("specialists, trained ranks", "specialist", trained, "s", "#b4460f", 0.97),
+        ("specialists, untrained ranks", "specialist", untrained, "D", "#0b3c6f", 1.0),
+        ("dense, equal FLOPs", "dense", trained, "^", "#3c7d3c", 1.03),
+    ):
+        each = [row.difference[rival] for row in chosen]
+        errors = [[i.mean - i.low for i in each], [i.high - i.mean for i in each]]
+        axes.errorbar(
+            [row.rank * shift for row in chosen], [i.mean for i in each], errors,
+            fmt=marker, color=colour, capsize=3, markersize=5, label=f"nested minus {label}",
+            markerfacecolor="white" if chosen is untrained else colour,
+        )  # fmt: skip
+    axes.axhline(0, color="black", linewidth=0.8)
+    axes.axhspan(-1, 1, color="#eeeeee", zorder=0)
+    axes.set(
+        xlabel="rank r", ylabel="percentage points (beyond 2: log scale)", title="Paired differences, 95 % intervals"
+    )
+    axes.set_yscale("symlog", linthresh=2, subs=[2, 5])
+    axes.yaxis.set_major_locator(FixedLocator([-50, -20, -10, -5, -2, -1, 0, 1, 2, 5, 10, 20, 50]))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:+.0f}" if value else "0")
+    lowest = min(row.difference[rival].low for row in trained for rival in ("specialist", "dense"))
+    axes.set_ylim(bottom=min(4 * lowest, -5))  # room for the legend
+    axes.legend(fontsize=8, loc="lower right")
 
 
 def write(folder, record):

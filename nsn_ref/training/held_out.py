@@ -13,6 +13,13 @@ FILE = "held_out.safetensors"
 def save_held_out(folder, x, labels):
     """Write the rows into the folder of a run.
 
+    Parameters
+    ----------
+    folder : str or Path
+    x : ndarray
+        In the shape of the network's input.
+    labels : ndarray
+
     Raises
     ------
     FileError

@@ -57,10 +57,7 @@ def train(net, data, config, *, out=None, resume=False, held_out=None, progress=
         The last checkpoint is kept.
     FileError
     """
-    if not isinstance(net, Chain):
-        raise OptionError(f"train: net is {net!r}, expected an MLP or a ConvNet")
-    if not isinstance(config, TrainConfig):
-        raise OptionError(f"train: config is {config!r}, expected a TrainConfig")
+    _check_kinds(net, config)
     if out is None and (resume or held_out is not None):
         raise OptionError("train: out is None, expected a folder beside resume or held_out")
     engine = load_engine(config.engine)
@@ -130,8 +127,27 @@ def run_steps(net, data, config, state, steps, engine):
         yield state, record
 
 
+def _check_kinds(net, config):
+    if not isinstance(net, Chain):
+        raise OptionError(f"train: net is {net!r}, expected an MLP or a ConvNet")
+    if not isinstance(config, TrainConfig):
+        raise OptionError(f"train: config is {config!r}, expected a TrainConfig")
+
+
 def check_data(name, net, data, config):
     """Check that rows fit the network and the loss; return them in the dtype of the run.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, for the messages.
+    net : Chain
+    data : (x, targets)
+    config : TrainConfig
+
+    Returns
+    -------
+    x, targets : ndarray
 
     Raises
     ------

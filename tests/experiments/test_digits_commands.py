@@ -11,7 +11,7 @@ pytest.importorskip("sklearn")
 
 from nsn_ref import load_run
 from nsn_ref.cli import experiment, register, train
-from nsn_ref.errors import NSNError, OptionError, RankError
+from nsn_ref.errors import FileError, NSNError, OptionError, RankError
 from nsn_ref.experiments import digits
 
 app = typer.Typer(rich_markup_mode="rich")
@@ -102,6 +102,13 @@ def test_quick_experiment(tmp_path):
         f"nsn-ref experiment digits --quick --seed 2 --out {tmp_path}"
         in (tmp_path / "results" / "digits.md").read_text()
     )
+
+
+def test_a_folder_that_cannot_be_made_is_refused_before_the_experiment(tmp_path, monkeypatch):
+    monkeypatch.setattr(digits, "run", lambda *_, **__: pytest.fail("trained for nothing"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FileError, match="cannot be made"):
+        run("experiment", "digits", "--quick", "--out", tmp_path / "file")
 
 
 def test_defaults_are_those_of_the_experiment():
