@@ -11,7 +11,7 @@ import pytest
 
 from nsn_ref import kernels
 from nsn_ref.errors import DTypeError, LabelError, OptionError, RankError, ShapeError
-from nsn_ref.kernels import common
+from nsn_ref.kernels import bias, common, relu
 
 
 @pytest.fixture
@@ -167,6 +167,22 @@ def test_loops_keep_ieee_arithmetic_and_start_no_threads():
     for loop in found:
         assert not loop.targetoptions.get("fastmath") and not loop.targetoptions.get("parallel")
         assert loop.targetoptions["error_model"] == "numpy"
+
+
+def test_one_compiled_form_serves_every_layout(rng):
+    """Strided and read-only inputs are copied: they cost no compilation of their own."""
+    x, W, b = rng.standard_normal((5, 3)), rng.standard_normal((2, 3)), rng.standard_normal(2)
+    y, _ = kernels.dense_forward(x, W, b)
+    kernels.relu_forward(x)
+    loops = bias.add_bias_loop, relu.relu_forward_loop
+    before = [len(loop.signatures) for loop in loops]
+    strided = np.repeat(b, 2)[::2]
+    read_only = x.copy()
+    read_only.setflags(write=False)
+    assert (kernels.dense_forward(read_only, W, strided)[0] == y).all()
+    for z in (read_only, x[:, ::2], x.T):
+        assert (kernels.relu_forward(z)[0] == np.maximum(z, 0)).all()
+    assert [len(loop.signatures) for loop in loops] == before
 
 
 def test_a_loop_compiles_where_no_cache_can_be_written(monkeypatch):
