@@ -49,21 +49,40 @@ def build(inputs_dir, cases=CASES, *, progress=lambda cases: cases, new_inputs=F
     SuiteError, FileError, NeedMorePrecision
     """
     committed = _committed(inputs_dir, cases)
-    files = {file_name(case.group, kind): {} for case in cases for kind in KINDS}
-    entries = []
-    for case in progress(cases):
+
+    def computed(case):
         inputs = committed.get(case.id)
         if inputs is None:
             if not new_inputs:
                 raise SuiteError(f"golden build: {case.id} has no committed inputs in {inputs_dir}")
             inputs = case.new_inputs()
         try:
-            entry, parts = _case(case, inputs)
+            return case, *_truth(case, inputs)
         except NeedMorePrecision as undecided:
             raise NeedMorePrecision(f"golden build: {case.id} cannot be built: {undecided}") from None
-        entries.append(entry)
-        for kind, named in parts.items():
-            files[file_name(case.group, kind)] |= {f"{case.id}/{name}": x for name, x in named.items()}
+
+    return assemble(map(computed, progress(cases)))
+
+
+def assemble(computed):
+    """The files of a suite, from cases whose truth is known.
+
+    Parameters
+    ----------
+    computed : iterable of (Case, inputs, expected, bounds)
+        The last three are dicts of str to ndarray, in the order of the schema.
+
+    Returns
+    -------
+    dict of str to bytes
+        By file name; the manifest is the last.
+    """
+    files, entries = {}, []
+    for case, *parts in computed:
+        entries.append(_entry(case, *parts))
+        for kind, named in zip(KINDS, parts, strict=True):
+            file = files.setdefault(file_name(case.group, kind), {})
+            file.update((f"{case.id}/{name}", x) for name, x in named.items())
     contents = {name: tensors.encode(named) for name, named in files.items()}
     return contents | {MANIFEST: _manifest(entries)}
 
@@ -78,16 +97,23 @@ def _committed(inputs_dir, cases):
     return by_id
 
 
-def _case(case, inputs):
-    """The manifest's entry for a case, and its tensors by kind of file."""
+def _truth(case, inputs):
+    """Inputs, expected outputs and bounds of a case, in the order of the schema."""
     design = case.design
     operation = schema.operation(design.op)
     inputs = {name: inputs[name] for name in operation.tensors("inputs", design.attrs)}
     expected = truth.expected(design.op, inputs, design.attrs)
     expected = {name: expected[name] for name in operation.tensors("outputs", design.attrs)}
     bounds = truth.bounds(design.op, design.lane, case.dtype, inputs, design.attrs, expected)
+    return inputs, expected, {name: bounds[name] for name in expected}
+
+
+def _entry(case, inputs, expected, bounds):
+    """The manifest's entry for a case."""
+    design = case.design
+    operation = schema.operation(design.op)
     optional = {t.name for t in operation.outputs if t.optional}
-    entry = {
+    return {
         "id": case.id,
         "op": design.op,
         "lane": design.lane,
@@ -106,7 +132,6 @@ def _case(case, inputs):
             for name, x in expected.items()
         ],
     }
-    return entry, {"inputs": inputs, "expected": expected, "bounds": {name: bounds[name] for name in expected}}
 
 
 def _described(name, x, dtype):
