@@ -111,8 +111,7 @@ def _truth(case, inputs):
 def _entry(case, inputs, expected, bounds):
     """The manifest's entry for a case."""
     design = case.design
-    operation = schema.operation(design.op)
-    optional = {t.name for t in operation.outputs if t.optional}
+    declared = schema.operation(design.op).tensors("outputs", design.attrs)
     return {
         "id": case.id,
         "op": design.op,
@@ -126,8 +125,8 @@ def _entry(case, inputs, expected, bounds):
         "files": {kind: file_name(case.group, kind) for kind in KINDS},
         "inputs": [_described(name, x, x.dtype.name) | {"sha256": tensors.sha256(x)} for name, x in inputs.items()],
         "outputs": [
-            _described(name, x, case.dtype)
-            | {"optional": name in optional}
+            _described(name, x, schema.stored_as(declared[name], case.dtype))
+            | {"optional": declared[name].optional}
             | {"sha256": tensors.sha256(x), "bound_sha256": tensors.sha256(bounds[name])}
             for name, x in expected.items()
         ],

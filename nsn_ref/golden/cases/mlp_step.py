@@ -68,7 +68,8 @@ def digits(rng, dtype):
 
 
 def _attrs(ranks, activation="relu", head="nested", variant="uncertainty", **adamw):
-    return {"ranks": ranks, "activation": activation, "head": head, "variant": variant} | ADAMW | adamw
+    shape = {"activation": activation, "head": head, "depth": 2}
+    return {"ranks": ranks, **shape, "variant": variant} | ADAMW | adamw
 
 
 # name, draw, attributes, flag, sentence
