@@ -156,7 +156,7 @@ class _Proposals:
                     yield kind, start, self.text[start:end], new
 
     def meaning(self, start, old="", new=""):
-        """The function or statement around an offset, as a tree, after a replacement there; None if it is not Python."""
+        """The tree of the function or statement around an offset after a replacement; None if it is not Python."""
         first, last = next(span for span in map(self._span, self.tree.body) if span[0] <= start < span[1])
         try:
             changed = ast.parse(self.text[first:start] + new + self.text[start + len(old) : last])

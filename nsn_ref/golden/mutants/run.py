@@ -1,0 +1,222 @@
+"""Each mutant against the suite: in processes of their own, since a mutant may hang or end its process.
+
+A mutant is *killed* by the first case that it fails, or that it covers where the right port does not or the other way
+round. It is *dead* if it cannot even be loaded or raises whatever it is asked: any suite would notice, so dead mutants
+are counted apart. What is neither has *survived*.
+"""
+
+import contextlib
+import multiprocessing
+import time
+import warnings
+from collections import deque
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from nsn_ref.errors import PortError, SuiteError
+from nsn_ref.golden import check, suite
+from nsn_ref.golden.mutants import planted
+from nsn_ref.golden.ports import PythonPort
+
+TIME_LIMIT = 60.0  # seconds for one mutant in one format
+START_LIMIT = 180.0  # and for a process to start: frameworks are slow to load
+
+
+class Outcome(NamedTuple):
+    """What became of a mutant in one format."""
+
+    mutant: str
+    dtype: str
+    status: str  # "killed", "dead" or "survived"
+    how: str = ""  # "value", "error", "coverage", "time limit" or "crash"
+    case: str = ""  # the first that it failed
+    lane: str = ""
+    detail: str = ""  # the tensor, or what was raised
+    kills: tuple = ()  # with `full`, (case id, lane) of all that it failed
+    seconds: float = 0.0
+
+
+class Task(NamedTuple):
+    """What a process is asked."""
+
+    set: str
+    mutant: str
+    dtype: str
+    full: bool
+
+
+def tasks(name, *, dtype=None, sample=None, seed=0, full=False):
+    """The tasks of a set of mutants, in one format or all that apply; `sample` draws that many mutants."""
+    import random
+
+    _, mutants = planted.load(name)
+    if sample is not None and sample < len(mutants):
+        mutants = random.Random(seed).sample(mutants, sample)
+    return [Task(name, m.id, d, full) for m in mutants for d in m.formats if dtype in (None, d)]
+
+
+def survey(todo, folder, *, jobs=1, time_limit=TIME_LIMIT):
+    """Outcomes, in the order in which they come.
+
+    Parameters
+    ----------
+    todo : sequence of Task
+    folder : Path
+        Of the suite.
+    jobs : int
+        Processes.
+    time_limit : float
+        Seconds for one task.
+
+    Yields
+    ------
+    Outcome
+
+    Raises
+    ------
+    PortError
+        The right port cannot be loaded.
+    SuiteError
+        A right port fails a case: what its mutants do then says nothing.
+    """
+    waiting = deque(todo)
+    workers = [_Worker(folder, time_limit) for _ in range(min(jobs, len(waiting)))]
+    try:
+        for worker in workers:
+            worker.give(waiting)
+        while busy := [worker for worker in workers if worker.task]:
+            wait([worker.pipe for worker in busy], timeout=max(0.0, min(w.deadline for w in busy) - time.monotonic()))
+            for worker in busy:
+                outcome = worker.outcome()
+                if outcome is not None:
+                    yield outcome
+                    worker.give(waiting)
+    finally:
+        for worker in workers:
+            worker.stop()
+
+
+class _Worker:
+    """A process, and the task that it is at."""
+
+    def __init__(self, folder, time_limit):
+        self.folder, self.time_limit = folder, time_limit
+        self.task = self.process = None
+
+    def give(self, waiting):
+        """Start on the next task, if there is one."""
+        self.task = waiting.popleft() if waiting else None
+        if self.task is None:
+            return
+        self.deadline = time.monotonic() + self.time_limit
+        if self.process is None:
+            context = multiprocessing.get_context("spawn")
+            self.pipe, other = context.Pipe()
+            self.process = context.Process(target=_serve, args=(other, self.folder), daemon=True)
+            self.process.start()
+            other.close()
+            self.deadline += START_LIMIT
+        with contextlib.suppress(OSError):  # a process that is gone is noticed when its outcome is asked for
+            self.pipe.send(self.task)
+
+    def outcome(self):
+        """The outcome of the task, or None while it runs."""
+        try:
+            if self.pipe.poll():
+                answer = self.pipe.recv()
+                if isinstance(answer, Exception):
+                    raise answer
+                if not isinstance(answer, Outcome):  # the process is ready: its start does not count
+                    self.deadline = time.monotonic() + self.time_limit
+                    return None
+                return answer
+        except (EOFError, OSError):
+            return self._ended("crash")
+        return self._ended("time limit") if time.monotonic() > self.deadline else None
+
+    def _ended(self, how):
+        self.stop()
+        return Outcome(self.task.mutant, self.task.dtype, "killed", how)
+
+    def stop(self):
+        """End the process."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.join()
+            self.pipe.close()
+            self.process = None
+
+
+# --- in the process ---------------------------------------------------------------------------------------------------
+
+
+def _serve(pipe, folder):
+    from threadpoolctl import threadpool_limits
+
+    warnings.simplefilter("ignore")
+    right = {}
+    with threadpool_limits(1), np.errstate(all="ignore"), contextlib.suppress(EOFError):
+        while True:
+            task = pipe.recv()
+            try:
+                if (task.set, task.dtype) not in right:
+                    right[task.set, task.dtype] = _right(task, folder)
+                    pipe.send("ready")
+                mutants, expected = right[task.set, task.dtype]
+                pipe.send(_attempt(mutants[task.mutant], expected, task))
+            except (PortError, SuiteError) as error:
+                pipe.send(error)
+
+
+def _right(task, folder):
+    """The mutants of a set by id; and the results of the right port, spread over the operations."""
+    make, mutants = planted.load(task.set)
+    cases = [case for case in suite.load(Path(folder)) if case.dtype == task.dtype]
+    results = check.check(PythonPort("right", make(task.dtype)), cases).results
+    if failed := [r for r in results if r.status == "failed"]:
+        where = f"{len(failed)} cases, the first {failed[0].case.id}"
+        raise SuiteError(f"golden mutants: the right port of the set {task.set} fails {where}")
+    places = {}
+    for number, result in enumerate(results):
+        before = sum(r.case.op == result.case.op for r in results[:number])
+        places[result.case.id] = result.status != "passed", before
+    return {m.id: m for m in mutants}, sorted(results, key=lambda r: places[r.case.id])
+
+
+def _attempt(mutant, expected, task):
+    """Check one mutant."""
+    start = time.perf_counter()
+
+    def outcome(status, how="", result=None, kills=()):
+        where = (result.case.id, result.case.lane, _detail(result)) if result else ("", "", "")
+        return Outcome(mutant.id, task.dtype, status, how, *where, tuple(kills), time.perf_counter() - start)
+
+    try:
+        port = PythonPort(mutant.id, mutant.make(task.dtype))
+    except (Exception, SystemExit):
+        return outcome("dead", "error")
+    first, kills, alive = None, [], False
+    answers = port.answers([right.case for right in expected])
+    for right, (case, answer) in zip(expected, answers, strict=False):
+        result = check.judge(case, answer)
+        alive = alive or (answer.covered and answer.error is None)
+        if result.status == right.status:
+            continue
+        first = first or result
+        kills.append((case.id, case.lane))
+        if alive and not task.full:  # before, it may still be dead
+            break
+    if first is None:
+        return outcome("survived")
+    how = "error" if first.error else "value" if first.status == "failed" else "coverage"
+    return outcome("killed" if alive else "dead", how, first, kills if task.full else ())
+
+
+def _detail(result):
+    if result.error:
+        return result.error
+    wrong = [t for t in result.tensors if not t.passed]
+    return f"{wrong[0].name}, rho {wrong[0].rho:.3g}" if wrong else ""
