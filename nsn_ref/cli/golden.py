@@ -26,7 +26,14 @@ def check(
     ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the full report to this file.")] = None,
     stop: Annotated[bool, typer.Option("-x", help="Stop at the first failure.")] = False,
-    time_limit: Annotated[float, typer.Option(help="Seconds that a program may take in all.", min=0.1)] = 300.0,
+    time_limit: Annotated[
+        float | None,
+        typer.Option(
+            help="Seconds that all calls may take together; a Python port then runs in a process of its own. "
+            "Default: 300 for a program, none for a Python port.",
+            min=0.1,
+        ),
+    ] = None,
 ):
     """Check a port against the golden suite.
 
