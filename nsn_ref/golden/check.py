@@ -28,6 +28,21 @@ class CaseResult(NamedTuple):
     status: str  # "passed", "failed" or "not covered"
     error: str | None = None  # why it could not even be compared
     tensors: tuple = ()  # TensorResult for each output compared
+    answer: dict | None = None  # of a failed case that could be compared: what the port returned
+    earlier: dict | None = None  # and its answers to earlier cases of the operation, by id
+
+    def diagnoses(self):
+        """A sentence for each wrong tensor whose pattern is known, by name; in a chain only for the first wrong one.
+
+        The port is not called again: this is made from its answer, when a report asks for it.
+        """
+        from nsn_ref.golden.diagnosis import diagnose  # only failures need it
+        from nsn_ref.golden.evaluate.nets import NETS
+
+        wrong = [t.name for t in self.tensors if not t.passed]
+        if not wrong:
+            return {}
+        return diagnose(self.case, self.answer, wrong[:1] if self.case.op in NETS else wrong, self.earlier)
 
     @property
     def rho(self):
@@ -97,7 +112,7 @@ def check(port, cases, *, require=(), stop_at_first=False, progress=lambda answe
 
     Parameters
     ----------
-    port : PythonPort or ProgramPort
+    port : PythonPort, IsolatedPort or ProgramPort
     cases : sequence of SuiteCase
     require : sequence of str
         Globs over operations and case ids: what they match must be covered. Empty: at least one case.
@@ -118,9 +133,11 @@ def check(port, cases, *, require=(), stop_at_first=False, progress=lambda answe
         A program that cannot be started.
     """
     required = _required(cases, require)
-    results = []
+    results, answered = [], {}
     for case, answer in progress(port.answers(cases)):
-        results.append(judge(case, answer))
+        earlier = answered.setdefault(case.op, {})
+        results.append(judge(case, answer, earlier))
+        earlier[case.id] = answer.outputs
         if stop_at_first and results[-1].status == "failed":
             break
     missing = tuple(r.case.id for r in results if r.status == "not covered" and r.case.id in required)
@@ -137,8 +154,8 @@ def _required(cases, globs):
     return ids
 
 
-def judge(case, answer):
-    """Compare one answer with the truth."""
+def judge(case, answer, earlier=None):
+    """Compare one answer with the truth; `earlier` holds earlier ones by case id, for the diagnosis."""
     if not answer.covered:
         return CaseResult(case, "not covered")
     error = answer.error or _form_error(case, answer.outputs)
@@ -149,7 +166,9 @@ def judge(case, answer):
         for name, output in case.outputs.items()
         if name in answer.outputs  # an intermediate may be left out
     )
-    return CaseResult(case, "passed" if all(t.passed for t in results) else "failed", None, results)
+    if all(t.passed for t in results):
+        return CaseResult(case, "passed", None, results)
+    return CaseResult(case, "failed", None, results, answer.outputs, dict(earlier or {}))
 
 
 def _form_error(case, outputs):

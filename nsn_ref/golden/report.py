@@ -59,11 +59,18 @@ def _failure(result):
     lines = [f"FAILED {case.id}  [{case.flag}]", f"  catches: {case.why}"]
     if result.error:
         lines.append(f"  {result.error}")
+    diagnoses = result.diagnoses()
     for t in result.tensors:
         if not t.passed:
-            where = f"{t.name}[{', '.join(map(str, t.index))}]" if t.index else t.name
-            lines.append(f"  {where}: got {t.got!r}, expected {t.expected!r}, bound {t.bound:.3g}, rho {t.rho:.3g}")
+            numbers = f"got {t.got!r}, expected {t.expected!r}, bound {t.bound:.3g}, rho {t.rho:.3g}"
+            lines.append(f"  {place(t)}: {numbers}")
+            lines += [f"    {diagnoses[t.name]}"] if t.name in diagnoses else []
     return "\n".join(lines)
+
+
+def place(tensor):
+    """Name and index of the worst element."""
+    return f"{tensor.name}[{', '.join(map(str, tensor.index))}]" if tensor.index else tensor.name
 
 
 def as_json(report, suite):
@@ -84,13 +91,15 @@ def as_json(report, suite):
 
 
 def _case_json(result):
-    case = result.case
+    case, diagnoses = result.case, result.diagnoses()
     return {
         **{key: getattr(case, key) for key in ("id", "op", "lane", "dtype", "flag", "why")},
         "status": result.status,
         "error": result.error,
         "tensors": [
-            t._asdict() | {key: _number(getattr(t, key)) for key in ("rho", "got", "expected", "bound")}
+            t._asdict()
+            | {key: _number(getattr(t, key)) for key in ("rho", "got", "expected", "bound")}
+            | {"diagnosis": diagnoses.get(t.name)}
             for t in result.tensors
         ],
     }
