@@ -5,10 +5,13 @@
 A port is `run(op, inputs, attrs)`: NumPy arrays in, a dict of NumPy arrays out.
 """
 
+import os
+
 import numpy as np
 import torch
 from torch.nn.functional import cross_entropy, gelu, linear, relu, softplus
 
+DEVICE = os.environ.get("NSN_TORCH_DEVICE", "cpu")  # golden/ports/gpu_check.py sets it to "cuda"
 ACTIVATIONS = {"relu": relu, "gelu": gelu, "gelu_tanh": lambda z: gelu(z, approximate="tanh")}
 
 
@@ -17,8 +20,8 @@ def run(op, inputs, attrs):
     if op not in OPERATIONS:
         raise NotImplementedError(op)
     # torch.tensor copies: what is computed here never writes into the caller's arrays
-    outputs = OPERATIONS[op]({name: torch.tensor(x) for name, x in inputs.items()}, attrs)
-    return {name: np.asarray(x.detach()) for name, x in outputs.items()}
+    outputs = OPERATIONS[op]({name: torch.tensor(x, device=DEVICE) for name, x in inputs.items()}, attrs)
+    return {name: np.asarray(x.detach().cpu()) for name, x in outputs.items()}
 
 
 def nested_linear(x, A, B, b, rank):
