@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from nsn_ref.certify.rounding import yields_to_arrays
 from nsn_ref.errors import NeedMorePrecision, NumberSystemError
 
 
@@ -44,6 +45,7 @@ class Exact:
         shift = (m & -m).bit_length() - 1 if m else 0
         return cls(m >> shift, q + shift if m else 0, abs(m) >> shift)
 
+    @yields_to_arrays
     def __add__(self, other):
         other = self._lift(other)
         if other.magnitude == 0:
@@ -56,12 +58,41 @@ class Exact:
 
     __radd__ = __add__
 
+    def __neg__(self):
+        return type(self)(-self.m, self.q, self.magnitude)
+
+    @yields_to_arrays
+    def __sub__(self, other):
+        return self + -self._lift(other)
+
+    @yields_to_arrays
+    def __rsub__(self, other):
+        return self._lift(other) - self
+
+    @yields_to_arrays
     def __mul__(self, other):
         a, b = self._reduced(self.m, self.q), self._lift(other)
         b = self._reduced(b.m, b.q)
         return self._reduced(a.m * b.m, a.q + b.q)
 
     __rmul__ = __mul__
+
+    @yields_to_arrays
+    def __truediv__(self, other):
+        """By a power of two; any other quotient may be rounded."""
+        b = self._lift(other)
+        if abs(b.m) & (abs(b.m) - 1) or not b.m:
+            raise NeedMorePrecision(f"a quotient by {float(b)!r}, which is not a power of two, may be rounded")
+        return self * type(self)._reduced(1 if b.m > 0 else -1, 1 - b.q - abs(b.m).bit_length())
+
+    def __gt__(self, other):
+        return (self - other).m > 0
+
+    def __le__(self, other):
+        return not self > other
+
+    def __abs__(self):
+        return self if self.m >= 0 else -self
 
     def _lift(self, x):
         return x if isinstance(x, Exact) else self.from_number(x)

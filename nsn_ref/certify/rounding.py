@@ -134,7 +134,7 @@ def _collect(array, get):
     return out
 
 
-def _yields_to_arrays(method):
+def yields_to_arrays(method):
     """Let NumPy apply `number * array` to each element, as it does by itself for `array * number`."""
 
     @functools.wraps(method)
@@ -192,7 +192,7 @@ class Rounded:
 
     # --- arithmetic -------------------------------------------------------------------------------------------------
 
-    @_yields_to_arrays
+    @yields_to_arrays
     def __add__(self, other):
         other = _lift(other)
         if other.is_zero():
@@ -207,14 +207,14 @@ class Rounded:
     def __neg__(self):
         return Rounded(-self.v, self._e, self._magnitude, self._additions, self.bits)
 
-    @_yields_to_arrays
+    @yields_to_arrays
     def __sub__(self, other):
         return self.closed() + -_lift(other).closed()
 
     def __rsub__(self, other):
         return _lift(other) - self
 
-    @_yields_to_arrays
+    @yields_to_arrays
     def __mul__(self, other):
         a, b = self, _lift(other)
         if a.is_zero() or b.is_zero():
@@ -227,7 +227,7 @@ class Rounded:
 
     __rmul__ = __mul__
 
-    @_yields_to_arrays
+    @yields_to_arrays
     def __truediv__(self, other):
         b = _lift(other)
         eb = b.error

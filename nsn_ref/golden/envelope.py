@@ -107,9 +107,9 @@ def _sum_over_rows(dys):
 # --- loss and objective -----------------------------------------------------------------------------------------------
 
 
-def softmax_cross_entropy_forward(z, targets):
+def softmax_cross_entropy_forward(z, targets, **options):
     """As `nsn_ref.ops.softmax_cross_entropy_forward`: p = exp(ln p) or a quotient, the shift m added back or not."""
-    loss, (p, t, n) = reference.softmax_cross_entropy_forward(z, targets)
+    loss, (p, t, n) = reference.softmax_cross_entropy_forward(z, targets, **options)
     m = largest(z)
     e = exp(z - m)
     total = e.sum(axis=-1, keepdims=True)
@@ -121,7 +121,7 @@ def softmax_cross_entropy_backward(dloss, saved):
     """As `nsn_ref.ops.softmax_cross_entropy_backward`: with the scale outside or inside the difference."""
     p, t, n = saved
     g = dloss * (number(1, like=p) / n)
-    return widest(reference.softmax_cross_entropy_backward(dloss, saved), p * g - t * g)
+    return widest(reference.softmax_cross_entropy_backward(dloss, saved), p * t.sum(axis=-1, keepdims=True) * g - t * g)
 
 
 def objective_forward(losses, s, ranks, *, variant="uncertainty"):
