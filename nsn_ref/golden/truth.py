@@ -43,12 +43,15 @@ def bounds(op, lane, dtype, inputs, attrs, truth):
     with rounding.precision(dtype):
         outputs = as_arrays(evaluate(ENVELOPE, op, _convert(inputs, rounding.rounded), attrs))
         errors = {name: rounding.errors(value) for name, value in outputs.items()}
-    return {name: _round_up(_beside(truth[name], e)) for name, e in errors.items()}
+    return {name: around(truth[name], e) for name, e in errors.items()}
 
 
-def _beside(truth, e):
-    """The error, and half a unit in the last place of the truth; what no port rounds, the truth does not round."""
-    return np.where(e > 0, e + UNIT_ROUNDOFF * np.abs(truth), 0.0)
+def around(truth, e):
+    """A bound on a port's distance from the stored truth, where `e` is one on its distance from the exact number.
+
+    The truth has been rounded itself, by half a unit in its last place; what no port rounds, the truth does not round.
+    """
+    return _round_up(np.where(e > 0, e + UNIT_ROUNDOFF * np.abs(truth), 0.0))
 
 
 def _round_up(bound):
