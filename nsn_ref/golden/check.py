@@ -6,19 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from nsn_ref.errors import OptionError
+from nsn_ref.golden import compare, contracts, stages
+from nsn_ref.golden.declared import contract_of, rebound
 from nsn_ref.golden.ports import is_array
-
-
-class TensorResult(NamedTuple):
-    """The worst element of one output."""
-
-    name: str
-    passed: bool
-    rho: float  # error / bound; 0 where both are 0, infinite where only the bound is or the output is not a number
-    index: tuple
-    got: float
-    expected: float
-    bound: float
 
 
 class CaseResult(NamedTuple):
@@ -28,6 +18,7 @@ class CaseResult(NamedTuple):
     status: str  # "passed", "failed" or "not covered"
     error: str | None = None  # why it could not even be compared
     tensors: tuple = ()  # TensorResult for each output compared
+    local: tuple = ()  # of a net: (stage, TensorResult) of each output, recomputed on the port's own tensors
     answer: dict | None = None  # of a failed case that could be compared: what the port returned
     earlier: dict | None = None  # and its answers to earlier cases of the operation, by id
 
@@ -37,24 +28,28 @@ class CaseResult(NamedTuple):
         The port is not called again: this is made from its answer, when a report asks for it.
         """
         from nsn_ref.golden.diagnosis import diagnose  # only failures need it
-        from nsn_ref.golden.evaluate.nets import NETS
 
         wrong = [t.name for t in self.tensors if not t.passed]
         if not wrong:
             return {}
-        return diagnose(self.case, self.answer, wrong[:1] if self.case.op in NETS else wrong, self.earlier)
+        return diagnose(self.case, self.answer, wrong[:1] if self.case.op in stages.NETS else wrong, self.earlier)
 
     @property
     def rho(self):
-        """The worst of the case; NaN where nothing was compared."""
-        return max((t.rho for t in self.tensors), default=np.nan)
+        """The worst of the case, stages included; NaN where nothing was compared."""
+        return max((t.rho for t in (*self.tensors, *(t for _, t in self.local))), default=np.nan)
+
+    @property
+    def diverges(self):
+        """The first stage of a net that is wrong by itself, and its TensorResult; None if there is none."""
+        return next(((stage, t) for stage, t in self.local if not t.passed), None)
 
 
 class Report(NamedTuple):
     """The outcome of a check."""
 
     port: str
-    contract: dict | None
+    contracts: tuple  # Contract that the port was held to, for each format among the cases
     results: tuple  # CaseResult
     selected: int  # cases that were to be run; more than the results after an early stop
     missing: tuple  # ids of required cases that are not covered
@@ -75,29 +70,40 @@ class Report(NamedTuple):
         return not self.count("failed") and not self.missing and self.covered > 0
 
     @property
+    def looser(self):
+        """The contracts that allow more than the default of their format."""
+        return tuple(c for c in self.contracts if c.looser_than(contracts.default(c.name)))
+
+    @property
     def exit_status(self):
         """0 or 1."""
         return 0 if self.passed else 1
 
-    def operations(self):
-        """Results by operation."""
-        by_op = {}
+    def grouped(self, key):
+        """Results by an attribute of their case: "op", "lane" or "dtype"."""
+        groups = {}
         for result in self.results:
-            by_op.setdefault(result.case.op, []).append(result)
-        return by_op
+            groups.setdefault(getattr(result.case, key), []).append(result)
+        return groups
 
 
 def select(cases, *, op="*", lane=None, dtype=None):
-    """The cases whose operation matches a glob, in one lane, in one dtype.
+    """The cases whose operation matches a glob, in one lane, in one dtype; a session is chosen as a whole.
+
+    Every case of a net is in the lane "staged" too.
 
     Raises
     ------
     OptionError
         None is left.
     """
-    chosen = [
-        case for case in cases if fnmatchcase(case.op, op) and lane in (None, case.lane) and dtype in (None, case.dtype)
-    ]
+
+    def asked_for(case):
+        lanes = (None, case.lane, *(["staged"] if case.op in stages.NETS else []))
+        return fnmatchcase(case.op, op) and lane in lanes and dtype in (None, case.dtype)
+
+    sessions = {case.session for case in cases if case.session is not None and asked_for(case)}
+    chosen = [case for case in cases if case.session in sessions or asked_for(case)]
     if not chosen:
         known = {"op": {c.op for c in cases}, "lane": {c.lane for c in cases}, "dtype": {c.dtype for c in cases}}
         asked = {"op": op, "lane": lane, "dtype": dtype}
@@ -107,7 +113,7 @@ def select(cases, *, op="*", lane=None, dtype=None):
     return chosen
 
 
-def check(port, cases, *, require=(), stop_at_first=False, progress=lambda answers: answers):
+def check(port, cases, *, require=(), stop_at_first=False, staged=True, progress=lambda answers: answers):
     """Run a port on cases and judge what it returns.
 
     Parameters
@@ -118,6 +124,8 @@ def check(port, cases, *, require=(), stop_at_first=False, progress=lambda answe
         Globs over operations and case ids: what they match must be covered. Empty: at least one case.
     stop_at_first : bool
         Stop at the first failure.
+    staged : bool
+        Recompute each stage of a net on the port's own tensors too.
     progress : callable
         Wraps the iterable of answers.
 
@@ -130,18 +138,19 @@ def check(port, cases, *, require=(), stop_at_first=False, progress=lambda answe
     OptionError
         A glob matches nothing.
     PortError
-        A program that cannot be started.
+        A program that cannot be started, or a contract that does not exist.
     """
     required = _required(cases, require)
+    held_to = {dtype: contract_of(port.contract, dtype) for dtype in dict.fromkeys(case.dtype for case in cases)}
     results, answered = [], {}
     for case, answer in progress(port.answers(cases)):
         earlier = answered.setdefault(case.op, {})
-        results.append(judge(case, answer, earlier))
+        results.append(judge(case, answer, earlier, contract=held_to[case.dtype], staged=staged))
         earlier[case.id] = answer.outputs
         if stop_at_first and results[-1].status == "failed":
             break
     missing = tuple(r.case.id for r in results if r.status == "not covered" and r.case.id in required)
-    return Report(port.name, port.contract, tuple(results), len(cases), missing, tuple(require))
+    return Report(port.name, tuple(held_to.values()), tuple(results), len(cases), missing, tuple(require))
 
 
 def _required(cases, globs):
@@ -154,21 +163,46 @@ def _required(cases, globs):
     return ids
 
 
-def judge(case, answer, earlier=None):
-    """Compare one answer with the truth; `earlier` holds earlier ones by case id, for the diagnosis."""
+def judge(case, answer, earlier=None, *, contract=None, staged=False):
+    """Compare one answer with the truth.
+
+    Parameters
+    ----------
+    case : SuiteCase
+    answer : Answer
+    earlier : dict of str to dict, optional
+        Answers to earlier cases by id, for the diagnosis.
+    contract : Contract, optional
+        Of the port. Default: that of the suite.
+    staged : bool
+        Recompute each stage of a net on the answer's own tensors too.
+
+    Returns
+    -------
+    CaseResult
+    """
     if not answer.covered:
         return CaseResult(case, "not covered")
     error = answer.error or _form_error(case, answer.outputs)
     if error:
         return CaseResult(case, "failed", error)
-    results = tuple(
-        _compare(name, answer.outputs[name], output)
+    contract = contract or contracts.default(case.dtype)
+    case = rebound(case, contract)
+    tensors = tuple(
+        compare.tensor(name, answer.outputs[name], output.expected, output.bound)
         for name, output in case.outputs.items()
         if name in answer.outputs  # an intermediate may be left out
     )
-    if all(t.passed for t in results):
-        return CaseResult(case, "passed", None, results)
-    return CaseResult(case, "failed", None, results, answer.outputs, dict(earlier or {}))
+    stages_judged = _staged(case, answer.outputs, contract) if staged and case.op in stages.NETS else ()
+    if all(t.passed for t in tensors) and all(t.passed for _, t in stages_judged):
+        return CaseResult(case, "passed", None, tensors, stages_judged)
+    return CaseResult(case, "failed", None, tensors, stages_judged, answer.outputs, dict(earlier or {}))
+
+
+def _staged(case, outputs, contract):
+    from nsn_ref.golden import local  # numbers with error bounds: only nets need them
+
+    return tuple(local.judge(case, outputs, contract))
 
 
 def _form_error(case, outputs):
@@ -190,15 +224,3 @@ def _form_error(case, outputs):
         if got.shape != want.expected.shape:
             return f"{name} has shape {got.shape}, expected {want.expected.shape}"
     return None
-
-
-def _compare(name, got, output):
-    got = np.asarray(got, dtype=np.float64)
-    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        error = np.abs(got - output.expected)
-        passed = error <= output.bound  # False for NaN
-        rho = np.where(passed & (output.bound == 0), 0.0, error / output.bound)
-    rho = np.where(np.isnan(rho), np.inf, rho)
-    worst = np.unravel_index(np.argmax(rho), rho.shape)
-    at = (float(array[worst]) for array in (got, output.expected, output.bound))
-    return TensorResult(name, bool(passed.all()), float(rho[worst]), tuple(map(int, worst)), *at)

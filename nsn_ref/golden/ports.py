@@ -16,6 +16,7 @@ import numpy as np
 
 from nsn_ref.errors import FileError, PortError
 from nsn_ref.golden import schema, tensors
+from nsn_ref.golden.declared import check_contract
 
 TIME_LIMIT = 300.0  # seconds, for a program
 
@@ -108,8 +109,7 @@ class PythonPort:
     def __init__(self, name, target):
         self.name, self.target = name, target
         self.contract = getattr(target, "CONTRACT", None)
-        if self.contract is not None and not isinstance(self.contract, dict):
-            raise PortError(f"port {name}: CONTRACT is a {type(self.contract).__name__}, expected a dict by dtype")
+        check_contract(name, self.contract)
 
     def answers(self, cases):
         """Call the port for each case, when its answer is asked for."""

@@ -1,0 +1,65 @@
+"""Judging each stage of a net by itself, on the port's own intermediates.
+
+The bound of a whole chain grows with every stage. Here each stage is recomputed from the tensors that the port itself
+returned for the stages before it, so its bound is that of one operation, however deep the net. An intermediate that
+the port did not return is computed, and its error bound carried along.
+
+The value v that an output is compared with is computed in float64. It and the port's are both evaluations of one exact
+number with a bound e on their errors; that of v is e itself in float64, and in any shorter format less than e 2^-20,
+since each part of e is proportional to some unit roundoff, of which the smallest is 2^29 times that of float64.
+
+A bottleneck h is judged but not used: a port may compute z from W_r = B_r A_r instead.
+"""
+
+import numpy as np
+
+from nsn_ref.certify import rounding
+from nsn_ref.errors import NeedMorePrecision
+from nsn_ref.golden import compare
+from nsn_ref.golden.evaluate import as_arrays, evaluate
+from nsn_ref.golden.stages import stages
+from nsn_ref.golden.tensors import is_float
+from nsn_ref.golden.truth import ENVELOPE
+
+
+def judge(case, outputs, contract):
+    """Compare each output with its stage, recomputed from the port's own tensors.
+
+    Parameters
+    ----------
+    case : SuiteCase
+        Of a net.
+    outputs : dict of str to ndarray
+        The port's answer, in dtypes and shapes as expected.
+    contract : Contract
+
+    Returns
+    -------
+    list of (str, TensorResult)
+        The stage and the result for each output that the port returned, in the order of computation. It ends early
+        where a stage cannot be decided, such as a ReLU so near 0 that rounding may overturn it.
+    """
+    judged = []
+    with rounding.precision(contract), np.errstate(all="ignore"):
+        slack = 2.0 if contract.storage == "float64" else 1 + 2.0**-20
+        tensors = {name: rounding.rounded(x) if is_float(x) else x for name, x in case.inputs.items()}
+        for stage in stages(case.op, case.attrs):
+            try:
+                made = stage.run(_call, tensors)
+            except NeedMorePrecision:
+                break
+            for name in stage.outputs:
+                value = np.asarray(made[name], dtype=object)
+                own = outputs.get(name)
+                if own is not None:
+                    bound = slack * rounding.errors(value)
+                    judged.append((stage.what, compare.tensor(name, own, rounding.values(value), bound)))
+                if name not in tensors:  # a new parameter is not the parameter
+                    usable = own is not None and not name.startswith("h.") and np.isfinite(np.float64(own)).all()
+                    tensors[name] = rounding.rounded(own) if usable else made[name]
+    return judged
+
+
+def _call(op, inputs, attrs):
+    """One operation over numbers with error bounds."""
+    return as_arrays(evaluate(ENVELOPE, op, inputs, attrs))
