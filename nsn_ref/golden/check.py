@@ -19,7 +19,7 @@ class CaseResult(NamedTuple):
     error: str | None = None  # why it could not even be compared
     tensors: tuple = ()  # TensorResult for each output compared
     local: tuple = ()  # of a net: (stage, TensorResult) of each output, recomputed on the port's own tensors
-    answer: dict | None = None  # of a failed case that could be compared: what the port returned
+    answer: dict | None = None  # where it could be compared: what the port returned
     earlier: dict | None = None  # and its answers to earlier cases of the operation, by id
 
     def diagnoses(self):
@@ -145,10 +145,12 @@ def check(port, cases, *, require=(), stop_at_first=False, staged=True, progress
     results, answered = [], {}
     for case, answer in progress(port.answers(cases)):
         earlier = answered.setdefault(case.op, {})
-        results.append(judge(case, answer, earlier, contract=held_to[case.dtype], staged=staged))
+        results.append(judge(case, answer, earlier, contract=held_to[case.dtype]))
         earlier[case.id] = answer.outputs
         if stop_at_first and results[-1].status == "failed":
             break
+    if staged:
+        results = _staged(results, held_to)
     missing = tuple(r.case.id for r in results if r.status == "not covered" and r.case.id in required)
     return Report(port.name, tuple(held_to.values()), tuple(results), len(cases), missing, tuple(require))
 
@@ -163,8 +165,8 @@ def _required(cases, globs):
     return ids
 
 
-def judge(case, answer, earlier=None, *, contract=None, staged=False):
-    """Compare one answer with the truth.
+def judge(case, answer, earlier=None, *, contract=None):
+    """Compare one answer with the truth, end to end.
 
     Parameters
     ----------
@@ -174,8 +176,6 @@ def judge(case, answer, earlier=None, *, contract=None, staged=False):
         Answers to earlier cases by id, for the diagnosis.
     contract : Contract, optional
         Of the port. Default: that of the suite.
-    staged : bool
-        Recompute each stage of a net on the answer's own tensors too.
 
     Returns
     -------
@@ -186,23 +186,29 @@ def judge(case, answer, earlier=None, *, contract=None, staged=False):
     error = answer.error or _form_error(case, answer.outputs)
     if error:
         return CaseResult(case, "failed", error)
-    contract = contract or contracts.default(case.dtype)
-    case = rebound(case, contract)
+    case = rebound(case, contract or contracts.default(case.dtype))
     tensors = tuple(
         compare.tensor(name, answer.outputs[name], output.expected, output.bound)
         for name, output in case.outputs.items()
         if name in answer.outputs  # an intermediate may be left out
     )
-    stages_judged = _staged(case, answer.outputs, contract) if staged and case.op in stages.NETS else ()
-    if all(t.passed for t in tensors) and all(t.passed for _, t in stages_judged):
-        return CaseResult(case, "passed", None, tensors, stages_judged)
-    return CaseResult(case, "failed", None, tensors, stages_judged, answer.outputs, dict(earlier or {}))
+    status = "passed" if all(t.passed for t in tensors) else "failed"
+    return CaseResult(case, status, None, tensors, answer=answer.outputs, earlier=dict(earlier or {}))
 
 
-def _staged(case, outputs, contract):
+def _staged(results, held_to):
+    """The results with the stages of nets judged too, on the port's own tensors."""
+    nets = [k for k, r in enumerate(results) if r.case.op in stages.NETS and r.answer is not None]
+    if not nets:
+        return results
     from nsn_ref.golden import local  # numbers with error bounds: only nets need them
 
-    return tuple(local.judge(case, outputs, contract))
+    jobs = [(results[k].case, results[k].answer, held_to[results[k].case.dtype]) for k in nets]
+    results = list(results)
+    for k, judged in zip(nets, local.judge_all(jobs), strict=True):
+        wrong = any(not tensor.passed for _, tensor in judged)
+        results[k] = results[k]._replace(local=tuple(judged), status="failed" if wrong else results[k].status)
+    return results
 
 
 def _form_error(case, outputs):

@@ -90,7 +90,7 @@ def _table(report):
     table = Table(title=f"port {escape(report.port)}", title_justify="left", box=box.SIMPLE_HEAD)
     made = rows(report)
     table.add_column("operation", no_wrap=True, min_width=max(len(row.name) for row in made))
-    for column in ("cases", "passed", "failed", "not covered", "worst rho", "verdict"):
+    for column in ("cases", "passed", "failed", "uncovered", "rho", "verdict"):
         table.add_column(column, justify="right")
     for row in made:
         style = {"FAIL": "red", "not covered": "dim"}.get(row.verdict)
