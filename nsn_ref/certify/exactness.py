@@ -4,23 +4,30 @@ An operation run on arrays of `Exact` succeeds only if *every* floating-point ev
 given precision gives its exact result: each product is representable, and each sum has terms that are multiples of one
 power of two 2^q with sum |terms| <= 2^(p + q), so that every partial sum, in any order, fused or not, is representable
 too. Then a port has no excuse for a last bit.
+
+Under a contract of several formats a sum must be exact in its own format (the accumulator's for products of matrices),
+and what may be stored in between must be a number of the storage format.
 """
 
 import math
 
 import numpy as np
 
-from nsn_ref.certify.rounding import yields_to_arrays
+from nsn_ref.certify.rounding import ContractArray, arithmetic, yields_to_arrays
 from nsn_ref.errors import NeedMorePrecision, NumberSystemError
 
 
-def exact(array, dtype):
-    """The numbers of a float array as an object array of `Exact`, in the precision of `dtype`."""
-    kind = _KINDS[str(dtype)]
+def exact(array, dtype=None):
+    """The numbers of a float array as an object array of `Exact`.
+
+    In the precision of `dtype` ("float64" or "float32"), or by default of the contract in force
+    (`certify.rounding.precision`) wherever they are used.
+    """
+    kind = _KINDS[dtype and str(dtype)]
     out = np.empty(np.shape(array), dtype=object)
     for index, value in np.ndenumerate(array):
         out[index] = kind.from_number(value)
-    return out
+    return out.view(ContractArray) if dtype is None and arithmetic().is_mixed else out
 
 
 class Exact:
@@ -103,6 +110,22 @@ class Exact:
     def __repr__(self):
         return f"Exact({float(self)!r})"
 
+    def closed(self):
+        """The same number as one term."""
+        return self._reduced(self.m, self.q)
+
+    def in_format(self, f):
+        """The same number, if it is one of the format's.
+
+        Raises
+        ------
+        NeedMorePrecision
+        """
+        x = self.closed()
+        if not f.holds(float(x)):
+            raise NeedMorePrecision(f"{float(x)!r} is stored, but is no number of {f.name}")
+        return x
+
     def is_finite(self):
         """Always: there is no infinity in this number system."""
         return True
@@ -117,4 +140,13 @@ class _Exact32(Exact):
     bits = 24
 
 
-_KINDS = {"float64": Exact, "float32": _Exact32}
+class _ExactByContract(Exact):
+    __slots__ = ()
+
+    @property
+    def bits(self):
+        """Of the format in which the number is computed."""
+        return arithmetic().current.bits
+
+
+_KINDS = {"float64": Exact, "float32": _Exact32, None: _ExactByContract}

@@ -20,7 +20,7 @@ throughout; a decision is taken only where v - 2 e and v + 2 e agree.
 The unit roundoff u and the smallest normal number come from `precision`; subnormal results may be flushed to zero.
 Overflow is not covered: a port whose intermediate results overflow has no bound.
 
-Where one format does everything, that is all. Under a contract with several, the numbers lie in a `RoundedArray`, which
+Where one format does everything, that is all. Under a contract with several, numbers lie in a `ContractArray`, which
 charges a product of matrices (operand, accumulator, storage) and a sum over an axis by their own formats, and
 everything else by that of elementwise arithmetic; `stored` marks where a number may be rounded to the storage format.
 """
@@ -45,6 +45,7 @@ class Arithmetic(NamedTuple):
 
     current: formats.Format  # what a number is rounded to where nothing else is said
     storage: formats.Format
+    master: formats.Format
     operand: formats.Format
     accumulator: formats.Format
     elementwise: formats.Format
@@ -62,18 +63,17 @@ class Arithmetic(NamedTuple):
     @property
     def is_mixed(self):
         """Whether some kind of arithmetic is not like the others."""
-        kinds = {self.storage, self.operand, self.accumulator, self.elementwise, self.batch_sum, self.optimizer}
-        return len(kinds) > 1 or self.truncating
+        return len(set(self[: len(_KINDS) + 1])) > 1 or self.truncating
 
 
-_KINDS = ("storage", "operand", "accumulator", "elementwise", "batch_sum", "optimizer")
+_KINDS = ("storage", "master", "operand", "accumulator", "elementwise", "batch_sum", "optimizer")
 
 
 def _arithmetic(contract):
     if isinstance(contract, Arithmetic):
         return contract
     if isinstance(contract, str):
-        return Arithmetic(*[formats.named(contract)] * 7)
+        return Arithmetic(*[formats.named(contract)] * (len(_KINDS) + 1))
     kinds = [formats.named(getattr(contract, kind)) for kind in _KINDS]
     promises = contract.truncating, contract.flush_to_zero, contract.merged_weights, contract.ulps
     return Arithmetic(kinds[0], *kinds, *promises)
@@ -113,7 +113,7 @@ def rounded(array):
     out = np.empty(np.shape(array), dtype=object)
     for index, value in np.ndenumerate(array):
         out[index] = Rounded(float(value))
-    return out.view(RoundedArray) if _ARITHMETIC.get().is_mixed else out
+    return out.view(ContractArray) if _ARITHMETIC.get().is_mixed else out
 
 
 def values(array):
@@ -273,6 +273,13 @@ class Rounded:
         """The same number with its additions charged: it was stored before it was used."""
         return Rounded(self.v, self.error, bits=_current_bits() if self._additions else self.bits)
 
+    def in_format(self, f):
+        """The same number rounded to a format, unless it has been already."""
+        x = self.closed()
+        if (x.error == 0 and f.holds(x.v)) or x.bits <= f.bits:
+            return x
+        return Rounded(x.v, float(_storing(x.v, x.error, f)), bits=f.bits)
+
     def is_zero(self):
         """True where every evaluation gives exactly zero."""
         return self.v == 0 and self._magnitude == 0
@@ -347,8 +354,8 @@ class Rounded:
 # --- several formats ------------------------------------------------------------------------------------------------
 
 
-class RoundedArray(np.ndarray):
-    """An array of `Rounded` whose products of matrices and sums over an axis are charged by their own formats."""
+class ContractArray(np.ndarray):
+    """An array of numbers whose products of matrices and sums over an axis go by formats of their own."""
 
     def __matmul__(self, other):
         return product(self, other)
@@ -361,11 +368,14 @@ class RoundedArray(np.ndarray):
         return total(self, axis, keepdims=keepdims)
 
 
-def product(x, y, bias=None):
+def product(x, y, bias=None, more=0):
     """x @ y (+ bias), x of shape (..., n), y (n, k): operands rounded, summed in the accumulator, stored.
 
-    The bias is added in the accumulator or to the stored product, whichever is worse.
+    The bias is added in the accumulator or to the stored product, whichever is worse. `more` terms of other products
+    may be added in the same accumulator; they are charged with the result that they belong to.
     """
+    if not isinstance(x.flat[0], Rounded):
+        return _plain_product(x, y, bias)
     a = arithmetic()
     shape, x = x.shape[:-1] + y.shape[1:], x.reshape(-1, x.shape[-1])
     (xv, xe), (yv, ye) = _factors(x, a.operand), _factors(y, a.operand)
@@ -376,6 +386,7 @@ def product(x, y, bias=None):
         e += p * eq + q * ep + 3 * ep * eq
         magnitude += (p + 2 * ep) * (q + 2 * eq)
         terms += (p + ep > 0) & (q + eq > 0)
+    terms = np.where(terms > 0, terms + more, 0)
     multiplied = _accumulated(v, e, magnitude, terms)
     if bias is None:
         return _numbers(v, _storing(v, multiplied, a.storage), a.storage.bits).reshape(shape)
@@ -388,8 +399,21 @@ def product(x, y, bias=None):
     return _numbers(y, worst, a.storage.bits).reshape(shape)
 
 
+def _plain_product(x, y, bias):
+    """The same over numbers that refuse to be rounded."""
+    kind = arithmetic().operand.name
+    x, y = (stored(factor, kind).view(np.ndarray) for factor in (x, y))
+    with inside("accumulator"):
+        out = x @ y
+        stored(out)
+        return stored(out if bias is None else out + bias)
+
+
 def total(x, axis=None, *, keepdims=False, kind="batch_sum"):
     """x.sum(axis), added up in the format of that kind in any order, and then rounded as any result is."""
+    if not isinstance(x.flat[0], Rounded):
+        with inside(kind):
+            return x.view(np.ndarray).sum(axis=axis, keepdims=keepdims)
     a = arithmetic()
     f = getattr(a, kind)
     axes = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
@@ -415,19 +439,11 @@ def stored(x, kind="storage"):
         return x
     f = getattr(a, kind) if kind in _KINDS else formats.named(kind)
     if not isinstance(x, np.ndarray):
-        return _stored(x, f)
+        return x.in_format(f)
     out = np.empty(x.shape, dtype=object)
     for index, number in np.ndenumerate(x):
-        out[index] = _stored(number, f)
-    return out.view(RoundedArray)
-
-
-def _stored(x, f):
-    x = x.closed()
-    e = x.error
-    if (e == 0 and f.holds(x.v)) or x.bits <= f.bits:
-        return x
-    return Rounded(x.v, float(_storing(x.v, e, f)), bits=f.bits)
+        out[index] = number.in_format(f)
+    return out.view(ContractArray)
 
 
 def _storing(v, e, f):
@@ -454,7 +470,7 @@ def _numbers(v, e, bits):
     out, bits = np.empty(v.shape, dtype=object), np.broadcast_to(bits, v.shape)
     for index in np.ndindex(v.shape):
         out[index] = Rounded(float(v[index]), float(e[index]), bits=int(bits[index]))
-    return out.view(RoundedArray)
+    return out.view(ContractArray)
 
 
 def _in_order(x, axes):
