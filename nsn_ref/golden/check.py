@@ -7,15 +7,17 @@ import numpy as np
 
 from nsn_ref.errors import OptionError
 from nsn_ref.golden import compare, contracts, stages
-from nsn_ref.golden.declared import contract_of, rebound
+from nsn_ref.golden.declared import contract_of, is_bounded, rebound
 from nsn_ref.golden.ports import is_array
+
+NO_BOUND = "no bound under the port's contract"  # the status of a case that cannot be judged
 
 
 class CaseResult(NamedTuple):
     """The outcome of one case."""
 
     case: object  # SuiteCase
-    status: str  # "passed", "failed" or "not covered"
+    status: str  # "passed", "failed", "not covered" or `NO_BOUND`
     error: str | None = None  # why it could not even be compared
     tensors: tuple = ()  # TensorResult for each output compared
     local: tuple = ()  # of a net: (stage, TensorResult) of each output, recomputed on the port's own tensors
@@ -192,7 +194,7 @@ def judge(case, answer, earlier=None, *, contract=None):
         for name, output in case.outputs.items()
         if name in answer.outputs  # an intermediate may be left out
     )
-    status = "passed" if all(t.passed for t in tensors) else "failed"
+    status = NO_BOUND if not is_bounded(case) else "passed" if all(t.passed for t in tensors) else "failed"
     return CaseResult(case, status, None, tensors, answer=answer.outputs, earlier=dict(earlier or {}))
 
 
@@ -206,8 +208,10 @@ def _staged(results, held_to):
     jobs = [(results[k].case, results[k].answer, held_to[results[k].case.dtype]) for k in nets]
     results = list(results)
     for k, judged in zip(nets, local.judge_all(jobs), strict=True):
-        wrong = any(not tensor.passed for _, tensor in judged)
-        results[k] = results[k]._replace(local=tuple(judged), status="failed" if wrong else results[k].status)
+        status = results[k].status
+        if judged and status in ("passed", NO_BOUND):
+            status = "passed" if all(tensor.passed for _, tensor in judged) else "failed"
+        results[k] = results[k]._replace(local=tuple(judged), status=status)
     return results
 
 

@@ -38,7 +38,7 @@ class Call(NamedTuple):
     session: str | None = None
 
 
-def load(spec, *, time_limit=None):
+def load(spec, *, time_limit=None, contract=None):
     """The port that a word on the command line names.
 
     Parameters
@@ -48,6 +48,8 @@ def load(spec, *, time_limit=None):
     time_limit : float, optional
         Seconds that all calls may take together. A Python port then runs in a process of its own, which is stopped when
         they are over; without a limit it runs in this one. Default for a program: 300.
+    contract : dict, optional
+        Of a program; a Python port has its own.
 
     Returns
     -------
@@ -58,7 +60,9 @@ def load(spec, *, time_limit=None):
     PortError
     """
     if spec.startswith("cmd:"):
-        return ProgramPort(spec, shlex.split(spec.removeprefix("cmd:")), time_limit or TIME_LIMIT)
+        return ProgramPort(spec, shlex.split(spec.removeprefix("cmd:")), time_limit or TIME_LIMIT, contract)
+    if contract is not None:
+        raise PortError(f"port {spec}: a contract in a file is for programs; a Python port has CONTRACT")
     if time_limit is not None:
         from nsn_ref.golden.isolated import IsolatedPort  # which imports this module
 
@@ -140,12 +144,11 @@ class PythonPort:
 class ProgramPort:
     """A program that answers all calls in one run, through files."""
 
-    contract = None
-
-    def __init__(self, name, command, time_limit):
+    def __init__(self, name, command, time_limit, contract=None):
         if not command:
             raise PortError(f"port {name}: names no program")
-        self.name, self.command, self.time_limit = name, command, time_limit
+        check_contract(name, contract)
+        self.name, self.command, self.time_limit, self.contract = name, command, time_limit, contract
 
     def answers(self, cases):
         """Write every call, run the program, read what it wrote."""

@@ -3,6 +3,7 @@
 import math
 from typing import NamedTuple
 
+from nsn_ref.golden.check import NO_BOUND
 from nsn_ref.golden.declared import differences
 from nsn_ref.golden.suite import SCHEMA_VERSION
 
@@ -19,6 +20,8 @@ def verdict(report):
     )
     if report.looser:
         line += f"; under a contract LOOSER than the default in {', '.join(c.name for c in report.looser)}"
+    if unbounded := report.count(NO_BOUND):
+        line += f"; {unbounded} cannot be judged under it"
     if len(report.results) < report.selected:
         line += f"; stopped after {len(report.results)} of {report.selected} cases"
     if report.missing:
@@ -45,6 +48,7 @@ def rows(report, key="op"):
     made = []
     for name, results in report.grouped(key).items():
         passed, failed, absent = (sum(r.status == s for r in results) for s in ("passed", "failed", "not covered"))
+        absent += sum(r.status == NO_BOUND for r in results)
         rho = max((r.rho for r in results if not math.isnan(r.rho)), default=math.nan)
         word = "FAIL" if failed else "pass" if passed else "not covered"
         made.append(Row(name, len(results), passed, failed, absent, rho, word))
@@ -80,6 +84,31 @@ def show(report, console):
     for line in contract_lines(report):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print(verdict(report), style="bold green" if report.passed else "bold red", highlight=False, soft_wrap=True)
+
+
+def show_bisection(found, console):
+    """Print both ways of looking for the first stage that diverges, and what was found."""
+
+    def say(line, style=None):
+        console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
+
+    if found.own:
+        say("recomputed on the port's own tensors:")
+    for stage, t in found.own:
+        mark = "ok  " if t.passed else "DIVERGES"
+        say(f"  {mark} {t.name} in {stage}: rho {t.rho:.3g}", None if t.passed else "red")
+    if found.fed:
+        say("single operations, on true values:")
+    for stage, result in found.fed:
+        mark = {"passed": "ok  ", "failed": "DIVERGES"}.get(result.status, "not covered")
+        why = f": {result.error}" if result.error else f": rho {shown_rho(result.rho)}" if result.tensors else ""
+        say(f"  {mark} {stage}{why}", "red" if result.status == "failed" else None)
+    if found.whole.status == "failed":
+        say(failure(found.whole))
+    if found.first:
+        say(f"first to diverge: {found.first}", "bold red")
+    else:
+        say("nothing diverges" if found.whole.status == "passed" else "the case is not covered", "bold green")
 
 
 def _table(report):
@@ -147,7 +176,7 @@ def as_json(report, suite):
         "required": list(report.required),
         "missing": list(report.missing),
         "selected": report.selected,
-        "counts": {status: report.count(status) for status in ("passed", "failed", "not covered")},
+        "counts": {status: report.count(status) for status in ("passed", "failed", "not covered", NO_BOUND)},
         "operations": [row._asdict() | {"rho": _number(row.rho)} for row in rows(report)],
         "cases": [_case_json(result) for result in report.results],
     }
