@@ -4,7 +4,10 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import NamedTuple
 
-SETS = ("hand", "mechanical")
+import numpy as np
+
+from nsn_ref.errors import OptionError
+from nsn_ref.golden import schema
 
 
 class Planted(NamedTuple):
@@ -24,16 +27,15 @@ def load(name):
     ------
     OptionError
     """
-    from nsn_ref.errors import OptionError
-
-    if name == "mechanical":
-        return _mechanical()
-    raise OptionError(f"golden mutants: unknown set {name!r}, expected one of {', '.join(SETS)}")
+    if name not in _SETS:
+        raise OptionError(f"golden mutants: unknown set {name!r}, expected one of {', '.join(_SETS)}")
+    return _SETS[name]()
 
 
-def module(text, name):
-    """A fresh module made from a text."""
+def module(text, name, **names):
+    """A fresh module made from a text, in which some names are set before."""
     made = ModuleType(name)
+    made.__dict__.update(names)
     exec(compile(text, f"<{name}>", "exec"), made.__dict__)
     return made
 
@@ -53,3 +55,39 @@ def _mechanical():
         for m in mechanical.committed()
     ]
     return (lambda dtype: module(text, "base")), mutants
+
+
+class Stored:
+    """A copy of `victim` in one format, as a port: what it returns is stored as the schema says."""
+
+    def __init__(self, text, name, dtype):
+        self._module, self._dtype = module(text, name, FORMAT=dtype), dtype
+
+    def run(self, op, inputs, attrs):
+        """Outputs of one operation."""
+        declared = schema.operation(op).tensors("outputs", attrs)
+        outputs = self._module.run(op, inputs, attrs)
+        return {name: self._stored(x, declared.get(name)) for name, x in outputs.items()}
+
+    def _stored(self, x, tensor):
+        return np.asarray(x).astype(schema.stored_as(tensor, self._dtype)) if tensor else x
+
+    def open(self, attrs):
+        """A session: calls on one object, which a right port answers as if they were not."""
+        return self
+
+    call = run
+
+
+def _hand():
+    from nsn_ref.golden.mutants import hand
+
+    text = hand.victim_text()
+    mutants = [
+        Planted(m.id, m.family, m.what, m.formats, lambda dtype, m=m: Stored(m.apply(text), m.id, dtype))
+        for m in hand.MUTANTS
+    ]
+    return (lambda dtype: Stored(text, "right", dtype)), mutants
+
+
+_SETS = {"hand": _hand, "mechanical": _mechanical}

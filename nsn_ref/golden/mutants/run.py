@@ -7,6 +7,7 @@ are counted apart. What is neither has *survived*.
 
 import contextlib
 import multiprocessing
+import random
 import time
 import warnings
 from collections import deque
@@ -48,14 +49,12 @@ class Task(NamedTuple):
     full: bool
 
 
-def tasks(name, *, dtype=None, sample=None, seed=0, full=False):
-    """The tasks of a set of mutants, in one format or all that apply; `sample` draws that many mutants."""
-    import random
-
+def tasks(name, dtypes, *, sample=None, seed=0, full=False):
+    """The tasks of a set of mutants in these formats, as far as they apply; `sample` draws that many mutants."""
     _, mutants = planted.load(name)
     if sample is not None and sample < len(mutants):
         mutants = random.Random(seed).sample(mutants, sample)
-    return [Task(name, m.id, d, full) for m in mutants for d in m.formats if dtype in (None, d)]
+    return [Task(name, m.id, dtype, full) for m in mutants for dtype in dtypes if dtype in m.formats]
 
 
 def survey(todo, folder, *, jobs=1, time_limit=TIME_LIMIT):
