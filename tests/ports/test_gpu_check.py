@@ -78,16 +78,20 @@ def round_to_tf32(x):
     return torch.tensor(((bits + 0xFFF + ((bits >> 13) & 1)) & np.uint32(0xFFFFE000)).view(np.float32))
 
 
-def test_tf32_is_reported_as_not_float32(script, monkeypatch, cases):
-    """A device whose products round their operands as soon as PyTorch lets them."""
-    right = script.torch_port.linear
+@pytest.fixture
+def tf32_device(monkeypatch):
+    """Products that round their operands as soon as PyTorch lets them; to be had before the port is imported."""
+    right = torch.nn.functional.linear
 
     def linear(x, W, b=None):
         if torch.get_float32_matmul_precision() == "high" and x.dtype == torch.float32:
             return right(round_to_tf32(x), round_to_tf32(W), b)
         return right(x, W, b)
 
-    monkeypatch.setattr(script.torch_port, "linear", linear)
+    monkeypatch.setattr(torch.nn.functional, "linear", linear)
+
+
+def test_tf32_is_reported_as_not_float32(tf32_device, script, cases):
     found = {
         row.configuration.name: row
         for row in script.rows("cpu", checker.select(cases, op="nested_linear_forward"), ["eager"])
