@@ -5,6 +5,7 @@ from html import escape
 from nsn_ref.golden import report as text
 
 FAILURES = 200  # shown in full
+SHOWN = 4  # wrong tensors of a case that are open
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #5b6570; --paper: #ffffff; --panel: #f5f6f8;
   --line: #d9dde2; --pass: #17663a; --pass-bg: #e3f4e9; --fail: #a11d24; --fail-bg: #fde8e8; --warn: #7a4b00;
@@ -28,6 +29,8 @@ code, .num, dd { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, mon
 .note { color: var(--warn); padding: .1rem .4rem; border-radius: .25rem; }
 .wide { overflow-x: auto; border: 1px solid var(--line); border-radius: .5rem; }
 table { border-collapse: collapse; width: 100%; font-size: .925rem; }
+.wide + .wide { margin-top: .9rem; } summary { cursor: pointer; margin-top: .8rem; color: var(--soft); }
+@media (min-width: 45rem) { th:not(:first-child) { width: 11.5%; } }
 th, td { padding: .4rem .7rem; text-align: right; white-space: nowrap; border-top: 1px solid var(--line); }
 th { color: var(--soft); font-weight: 600; border-top: 0; }
 th:first-child, td:first-child { text-align: left; }
@@ -44,7 +47,8 @@ dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .1re
 dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 ul { padding-left: 1.2rem; } li { overflow-wrap: anywhere; }
 @media (min-width: 45rem) { dl.numbers { grid-template-columns: repeat(4, max-content minmax(0, 1fr)); } }
-@media (max-width: 45rem) { th, td { padding: .4rem .45rem; } .wide table { font-size: .82rem; } }
+@media (max-width: 45rem) { th, td { padding: .4rem .45rem; } .wide table { font-size: .85rem; }
+  td:first-child { white-space: normal; } th:nth-child(n+5), td:nth-child(n+5) { display: none; } }
 @media print { main { max-width: none; } article { break-inside: avoid; } }
 """
 
@@ -71,7 +75,6 @@ def render(report, suite):
         "<h2>Operations</h2>" + _table("operation", text.rows(report)),
         "<h2>Lanes and formats</h2>"
         + _table("lane", text.rows(report, "lane"))
-        + "<p></p>"
         + _table("format", text.rows(report, "dtype")),
         "<h2>Contracts</h2><ul>"
         + "".join(f"<li>{_contract(line)}</li>" for line in text.contract_lines(report))
@@ -92,7 +95,7 @@ def render(report, suite):
 
 
 def _table(first, rows):
-    head = "".join(f"<th>{name}</th>" for name in (first, "cases", "passed", "failed", "uncovered", "rho", "verdict"))
+    head = "".join(f"<th>{name}</th>" for name in (first, "verdict", "rho", "failed", "passed", "uncovered", "cases"))
     return (
         f"<div class=wide><table><thead><tr>{head}</tr></thead><tbody>{''.join(map(_row, rows))}</tbody></table></div>"
     )
@@ -100,11 +103,11 @@ def _table(first, rows):
 
 def _row(row):
     state = {"FAIL": "fail", "pass": "pass"}.get(row.verdict, "absent")
-    numbers = (row.cases, row.passed, row.failed, row.not_covered, text.shown_rho(row.rho))
+    numbers = (text.shown_rho(row.rho), row.failed, row.passed, row.not_covered, row.cases)
     cells = "".join(f"<td class=num>{number}</td>" for number in numbers)
     mark = {"fail": "&#10007; fail", "pass": "&#10003; pass"}.get(state, "not covered")
-    name = f"<td><code>{escape(row.name)}</code></td>"
-    return f'<tr class="{state}">{name}{cells}<td class=mark>{mark}</td></tr>'
+    name = f"<td><code>{escape(row.name).replace('_', '_<wbr>')}</code></td>"
+    return f'<tr class="{state}">{name}<td class=mark>{mark}</td>{cells}</tr>'
 
 
 def _contract(line):
@@ -134,7 +137,10 @@ def _failure(result):
         parts.append(
             f"<p>First to diverge from its own inputs: <code>{escape(tensor.name)}</code>, in {escape(stage)}</p>"
         )
-    parts += [_tensor(t, diagnoses.get(t.name), "") for t in result.tensors if not t.passed]
+    wrong = [_tensor(t, diagnoses.get(t.name), "") for t in result.tensors if not t.passed]
+    parts += wrong[:SHOWN]
+    if rest := wrong[SHOWN:]:
+        parts.append(f"<details><summary>{len(rest)} more wrong tensors</summary>{''.join(rest)}</details>")
     if not result.error and all(t.passed for t in result.tensors):
         parts += [
             _tensor(t, None, f" in {stage}, on the port's own tensors") for stage, t in result.local if not t.passed
