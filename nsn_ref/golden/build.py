@@ -4,26 +4,18 @@ The result depends on the inputs and the table of cases only, so a second build 
 """
 
 import json
+import math
 
-from nsn_ref.certify.rounding import ELEMENTARY_ULPS
+from nsn_ref.certify import formats
 from nsn_ref.errors import FileError, NeedMorePrecision, SuiteError
 from nsn_ref.files import write_atomically
-from nsn_ref.golden import schema, tensors, truth
+from nsn_ref.golden import contracts, schema, tensors, truth
 from nsn_ref.golden.cases import CASES
 from nsn_ref.golden.suite import KINDS, MANIFEST, SCHEMA_VERSION, file_name
 
 SUITE_VERSION = "1"
 SCHEMA_FILE = "../schema/manifest.schema.json"
-CONTRACTS = {
-    "float64": {"unit_roundoff": "0x1p-53", "smallest_normal": "0x1p-1022"},
-    "float32": {"unit_roundoff": "0x1p-24", "smallest_normal": "0x1p-126"},
-}
-PROMISES = {
-    "sums": "any order, fused or not",
-    "merged_weights": True,
-    "flush_to_zero": True,
-    "elementary_ulps": ELEMENTARY_ULPS,
-}
+SUMS = "any order, fused or not"
 
 
 def build(inputs_dir, cases=CASES, *, progress=lambda cases: cases, new_inputs=False):
@@ -118,7 +110,7 @@ def _entry(case, inputs, expected, bounds):
         "lane": design.lane,
         "dtype": case.dtype,
         "contract": case.dtype,
-        "session": None,
+        "session": case.session,
         "attrs": schema.encode_attrs(design.op, design.attrs),
         "flag": design.flag,
         "why": design.why,
@@ -144,11 +136,22 @@ def _manifest(entries):
         "schema_version": SCHEMA_VERSION,
         "suite": "nsn",
         "suite_version": SUITE_VERSION,
-        "contracts": {name: contract | PROMISES for name, contract in CONTRACTS.items()},
+        "contracts": {name: _contract(name) for name in sorted({entry["contract"] for entry in entries})},
     }
     lines = [f" {json.dumps(key)}: {json.dumps(value)}," for key, value in head.items()]
     cases = ",\n".join(f"  {json.dumps(entry)}" for entry in entries)
     return "\n".join(["{", *lines, ' "cases": [', cases, " ]", "}", ""]).encode()
+
+
+def _contract(name):
+    """What the bounds of a format were derived for."""
+    contract = contracts.default(name)
+    storage = formats.named(contract.storage)
+    promises = contract.to_json()
+    elementary = {"elementary_ulps": promises.pop("ulps")}
+    del promises["name"]
+    numbers = {"unit_roundoff": storage.unit_roundoff, "smallest_normal": storage.smallest_normal}
+    return {key: f"0x1p{int(math.log2(x))}" for key, x in numbers.items()} | {"sums": SUMS} | promises | elementary
 
 
 def differences(contents, suite_dir):

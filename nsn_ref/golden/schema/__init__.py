@@ -9,12 +9,23 @@ from nsn_ref.golden.schema.parts import Attr, Operation, Tensor, stored_as
 from nsn_ref.golden.schema.table import table
 
 __all__ = [
-    "OPERATIONS", "Attr", "Operation", "Tensor", "decode_attrs", "encode_attrs", "operation", "stored_as", "table",
+    "FILES", "OPERATIONS", "Attr", "Operation", "Tensor", "decode_attrs", "encode_attrs", "operation", "stored_as",
+    "table",
 ]  # fmt: skip
 
 OPERATIONS = {
     operation.name: operation for family in (layers, functions, objectives, nets) for operation in family.OPERATIONS
 }
+
+FIRST = (  # in suite version 1, whose files are named by operation; the others share files by family
+    "nested_linear_forward", "nested_linear_backward", "multirank_linear_forward", "multirank_linear_backward",
+    "objective_forward", "objective_backward", "mlp_step",
+)  # fmt: skip
+FILES = {
+    operation.name: operation.name if operation.name in FIRST else family.__name__.rpartition(".")[2]
+    for family in (layers, functions, objectives, nets)
+    for operation in family.OPERATIONS
+}  # by operation, what the names of the files with its cases begin with
 
 _READERS = {
     "int": int,
