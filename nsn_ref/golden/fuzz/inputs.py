@@ -13,7 +13,7 @@ def draw(op, dtype, rng):
     """Inputs of an operation in a format, and its attributes."""
     tensors, attrs = _DRAW[op.removesuffix("_forward").removesuffix("_backward")](rng)
     declared = schema.operation(op).tensors("inputs", attrs)
-    if op.endswith("_backward"):
+    if op.endswith("_backward"):  # a net has none
         *_, cotangent = declared
         forward = schema.operation(op.removesuffix("backward") + "forward")
         shape = _output_shape(forward, tensors, attrs)
@@ -217,7 +217,35 @@ def _sgd_step(rng):
     return tensors, {"lr": 0.1, "momentum": 0.9, "weight_decay": float(rng.choice([0.0, 0.01]))}
 
 
+def _mlp(rng):
+    """A net of two layers; second moments of the size of the gradients."""
+    d_in, width, C, R, n = (int(k) for k in rng.integers(2, 5, 5))
+    attrs = ADAMW | {
+        "ranks": _ranks(rng, R)[:2],
+        "rank": int(rng.integers(1, R + 1)),
+        "activation": str(rng.choice(["relu", "gelu", "gelu_tanh", "silu"])),
+        "head": str(rng.choice(["nested", "dense"])),
+        "depth": 2,
+        "variant": str(rng.choice(["uncertainty", "classification", "bounded"])),
+    }
+    shapes = {"layers.0.A": (R, d_in), "layers.0.B": (width, R), "layers.0.b": (width,)}
+    if attrs["head"] == "nested":
+        shapes |= {"layers.1.A": (R, width), "layers.1.B": (C, R)}
+    else:
+        shapes["layers.1.W"] = (C, width)
+    shapes |= {"layers.1.b": (C,), "s": (R,)}
+    tensors = {"x": rng.standard_normal((n, d_in)), "targets": rng.integers(0, C, n)}
+    for key, shape in shapes.items():
+        tensors[f"param.{key}"] = rng.standard_normal(shape) / 1.5
+        tensors[f"m.{key}"] = rng.standard_normal(shape)
+        tensors[f"v.{key}"] = rng.uniform(0.5, 2, shape) ** 2
+    return tensors, attrs
+
+
 _DRAW = {
+    "mlp": _mlp,
+    "mlp_loss_and_grads": _mlp,
+    "mlp_step": _mlp,
     "dense": _dense,
     "nested_linear": _nested_linear,
     "multirank_linear": _multirank_linear,
