@@ -58,16 +58,21 @@ def _mechanical():
 
 
 class Stored:
-    """A copy of `victim` in one format, as a port: what it returns is stored as the schema says."""
+    """A copy of `victim` in one format, as a port: what it returns is stored as the schema says.
+
+    Of a net it returns every stage, of a single operation only what it must: so a mistake has to show in a result.
+    """
 
     def __init__(self, text, name, dtype):
         self._module, self._dtype = module(text, name, FORMAT=dtype), dtype
 
     def run(self, op, inputs, attrs):
         """Outputs of one operation."""
-        declared = schema.operation(op).tensors("outputs", attrs)
+        operation = schema.operation(op)
+        declared = operation.tensors("outputs", attrs)
         outputs = self._module.run(op, inputs, attrs)
-        return {name: self._stored(x, declared.get(name)) for name, x in outputs.items()}
+        left_out = {name for name, t in declared.items() if t.optional and operation.layout is None}
+        return {name: self._stored(x, declared.get(name)) for name, x in outputs.items() if name not in left_out}
 
     def _stored(self, x, tensor):
         return np.asarray(x).astype(schema.stored_as(tensor, self._dtype)) if tensor else x

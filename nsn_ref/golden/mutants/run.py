@@ -18,8 +18,8 @@ from typing import NamedTuple
 import numpy as np
 
 from nsn_ref.errors import PortError, SuiteError
-from nsn_ref.golden import check, suite
-from nsn_ref.golden.mutants import planted
+from nsn_ref.golden import check, contracts, stages, suite
+from nsn_ref.golden.mutants import planted, policies
 from nsn_ref.golden.ports import PythonPort
 
 TIME_LIMIT = 60.0  # seconds for one mutant in one format
@@ -34,9 +34,10 @@ class Outcome(NamedTuple):
     status: str  # "killed", "dead" or "survived"
     how: str = ""  # "value", "error", "coverage", "time limit" or "crash"
     case: str = ""  # the first that it failed
-    lane: str = ""
+    lane: str = ""  # of that case; "staged" where only a stage, recomputed on the port's own tensors, was wrong
     detail: str = ""  # the tensor, or what was raised
     kills: tuple = ()  # with `full`, (case id, lane) of all that it failed
+    caught: tuple = ()  # the fixed tolerances that would have caught it
     seconds: float = 0.0
 
 
@@ -46,18 +47,19 @@ class Task(NamedTuple):
     set: str
     mutant: str
     dtype: str
-    full: bool
+    full: bool = False
+    compared: bool = False  # with fixed tolerances too
 
 
-def tasks(name, dtypes, *, sample=None, seed=0, full=False):
+def tasks(name, dtypes, *, sample=None, seed=0, full=False, compared=False):
     """The tasks of a set of mutants in these formats, as far as they apply; `sample` draws that many mutants."""
     _, mutants = planted.load(name)
     if sample is not None and sample < len(mutants):
         mutants = random.Random(seed).sample(mutants, sample)
-    return [Task(name, m.id, dtype, full) for m in mutants for dtype in dtypes if dtype in m.formats]
+    return [Task(name, m.id, dtype, full, compared) for m in mutants for dtype in dtypes if dtype in m.formats]
 
 
-def survey(todo, folder, *, jobs=1, time_limit=TIME_LIMIT):
+def survey(todo, folder, *, jobs=1, time_limit=TIME_LIMIT, usable=None):
     """Outcomes, in the order in which they come.
 
     Parameters
@@ -69,6 +71,9 @@ def survey(todo, folder, *, jobs=1, time_limit=TIME_LIMIT):
         Processes.
     time_limit : float
         Seconds for one task.
+    usable : dict, optional
+        By (fixed tolerance, dtype), ids of the cases that every right port passes under it: only these can catch a
+        mutant, since the others reject everything. Default: those that the set's own right port passes.
 
     Yields
     ------
@@ -82,7 +87,7 @@ def survey(todo, folder, *, jobs=1, time_limit=TIME_LIMIT):
         A right port fails a case: what its mutants do then says nothing.
     """
     waiting = deque(todo)
-    workers = [_Worker(folder, time_limit) for _ in range(min(jobs, len(waiting)))]
+    workers = [_Worker(folder, time_limit, usable) for _ in range(min(jobs, len(waiting)))]
     try:
         for worker in workers:
             worker.give(waiting)
@@ -101,8 +106,8 @@ def survey(todo, folder, *, jobs=1, time_limit=TIME_LIMIT):
 class _Worker:
     """A process, and the task that it is at."""
 
-    def __init__(self, folder, time_limit):
-        self.folder, self.time_limit = folder, time_limit
+    def __init__(self, folder, time_limit, usable):
+        self.folder, self.time_limit, self.usable = folder, time_limit, usable
         self.task = self.process = None
 
     def give(self, waiting):
@@ -114,7 +119,7 @@ class _Worker:
         if self.process is None:
             context = multiprocessing.get_context("spawn")
             self.pipe, other = context.Pipe()
-            self.process = context.Process(target=_serve, args=(other, self.folder), daemon=True)
+            self.process = context.Process(target=_serve, args=(other, self.folder, self.usable), daemon=True)
             self.process.start()
             other.close()
             self.deadline += START_LIMIT
@@ -152,7 +157,15 @@ class _Worker:
 # --- in the process ---------------------------------------------------------------------------------------------------
 
 
-def _serve(pipe, folder):
+class _Right(NamedTuple):
+    """What mutants of one set are compared with, in one format."""
+
+    mutants: dict  # Planted by id
+    results: list  # CaseResult of the right port, in the order in which mutants are asked
+    usable: dict  # ids of cases by fixed tolerance
+
+
+def _serve(pipe, folder, usable):
     from threadpoolctl import threadpool_limits
 
     warnings.simplefilter("ignore")
@@ -162,56 +175,85 @@ def _serve(pipe, folder):
             task = pipe.recv()
             try:
                 if (task.set, task.dtype) not in right:
-                    right[task.set, task.dtype] = _right(task, folder)
+                    right[task.set, task.dtype] = _right(task, folder, usable)
                     pipe.send("ready")
-                mutants, expected = right[task.set, task.dtype]
-                pipe.send(_attempt(mutants[task.mutant], expected, task))
+                pipe.send(_attempt(task, right[task.set, task.dtype]))
             except (PortError, SuiteError) as error:
                 pipe.send(error)
 
 
-def _right(task, folder):
-    """The mutants of a set by id; and the results of the right port, spread over the operations."""
+def _right(task, folder, usable):
     make, mutants = planted.load(task.set)
     cases = [case for case in suite.load(Path(folder)) if case.dtype == task.dtype]
-    results = check.check(PythonPort("right", make(task.dtype)), cases).results
+    results = check.check(PythonPort("right", make(task.dtype)), cases, staged=False).results
     if failed := [r for r in results if r.status == "failed"]:
         where = f"{len(failed)} cases, the first {failed[0].case.id}"
         raise SuiteError(f"golden mutants: the right port of the set {task.set} fails {where}")
-    places = {}
+    own = {name: {r.case.id for r in results if policies.accepts(name, r)} for name in policies.FIXED}
+    return _Right(
+        {m.id: m for m in mutants},
+        _spread(results),
+        {name: ids if usable is None else ids & usable[name, task.dtype] for name, ids in own.items()},
+    )
+
+
+def _spread(results):
+    """One case of each operation, then a second of each, and so on; sessions, whose order matters, at the end."""
+    seen, places = {}, {}
     for number, result in enumerate(results):
-        before = sum(r.case.op == result.case.op for r in results[:number])
-        places[result.case.id] = result.status != "passed", before
-    return {m.id: m for m in mutants}, sorted(results, key=lambda r: places[r.case.id])
+        op, alone = result.case.op, result.case.session is None
+        seen[op] = seen.get(op, 0) + 1
+        places[result.case.id] = result.status != "passed", not alone, seen[op] if alone else number
+    return sorted(results, key=lambda r: places[r.case.id])
 
 
-def _attempt(mutant, expected, task):
+def _attempt(task, right):
     """Check one mutant."""
     start = time.perf_counter()
+    mutant, first, lane, kills, alive, nets = right.mutants[task.mutant], None, "", [], False, []
+    left = set(policies.FIXED) if task.compared else set()
 
-    def outcome(status, how="", result=None, kills=()):
-        where = (result.case.id, result.case.lane, _detail(result)) if result else ("", "", "")
-        return Outcome(mutant.id, task.dtype, status, how, *where, tuple(kills), time.perf_counter() - start)
+    def outcome(status, how="", detail=""):
+        where = (first.case.id, lane, detail) if first else ("", "", detail)
+        caught = tuple(name for name in policies.FIXED if task.compared and name not in left)
+        return Outcome(mutant.id, task.dtype, status, how, *where, tuple(kills), caught, time.perf_counter() - start)
 
     try:
         port = PythonPort(mutant.id, mutant.make(task.dtype))
-    except (Exception, SystemExit):
-        return outcome("dead", "error")
-    first, kills, alive = None, [], False
-    answers = port.answers([right.case for right in expected])
-    for right, (case, answer) in zip(expected, answers, strict=False):
+    except (Exception, SystemExit) as error:
+        left.clear()
+        return outcome("dead", "error", type(error).__name__)
+    answers = port.answers([r.case for r in right.results])
+    for expected, (case, answer) in zip(right.results, answers, strict=False):
         result = check.judge(case, answer)
         alive = alive or (answer.covered and answer.error is None)
-        if result.status == right.status:
-            continue
-        first = first or result
-        kills.append((case.id, case.lane))
-        if alive and not task.full:  # before, it may still be dead
+        changed = result.status != expected.status
+        left -= {name for name in left if changed and result.answer is None}
+        left -= {name for name in left if case.id in right.usable[name] and not policies.accepts(name, result)}
+        if changed:
+            first, lane = first or result, lane or case.lane
+            kills += [(case.id, case.lane)] if task.full else []
+        elif result.answer is not None and case.op in stages.NETS:
+            nets.append(result)
+        if first and alive and not left and not task.full:  # before it has answered once, it may still be dead
             break
-    if first is None:
-        return outcome("survived")
-    how = "error" if first.error else "value" if first.status == "failed" else "coverage"
-    return outcome("killed" if alive else "dead", how, first, kills if task.full else ())
+    if first is not None:
+        how = "error" if first.error else "value" if first.status == "failed" else "coverage"
+        return outcome("killed" if alive else "dead", how, _detail(first))
+    for first in nets:  # end to end nothing was wrong
+        wrong = _wrong_stage(first)
+        if wrong is not None and _wrong_stage(next(r for r in right.results if r.case is first.case)) is None:
+            lane = "staged"
+            return outcome("killed", "value", f"{wrong.name}, rho {wrong.rho:.3g}")
+    first = None
+    return outcome("survived")
+
+
+def _wrong_stage(result):
+    from nsn_ref.golden import local
+
+    judged = local.judge(result.case, result.answer, contracts.default(result.case.dtype))
+    return next((tensor for _, tensor in judged if not tensor.passed), None)
 
 
 def _detail(result):

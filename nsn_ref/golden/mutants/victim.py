@@ -690,6 +690,7 @@ def mlp_forward(t, attrs):
 
 def padded(h, top):
     """Components (axis 1) up to the largest rank, zeros above."""
+    h = h[:, :top]
     return np.concatenate([h, np.zeros((h.shape[0], top - h.shape[1], *h.shape[2:]), h.dtype)], axis=1)
 
 

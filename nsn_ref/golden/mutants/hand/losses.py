@@ -36,8 +36,6 @@ MISTAKES = (
         ("gelu-phi-unnormalised", "The density in the derivative is not divided by the root of 2 pi.",
          "WORK(1 / math.sqrt(2 * math.pi))\n", "WORK(1)\n"),
         ("gelu-root-two", "Phi is taken at z instead of z / sqrt 2.", _PHI, _PHI.replace("z * WORK(math.sqrt(0.5))", "z")),
-        ("gelu-cancels", "Phi is (1 + erf) / 2, from an erf of float32.",
-         _PHI, "    Phi = (1 + np.vectorize(math.erf)(z * WORK(math.sqrt(0.5))).astype(np.float32)).astype(z.dtype) / 2\n"),
         ("gelu-zero-below", "GELU is exactly 0 below -4.", _GELU, "    return np.where(z < -4, 0, z * Phi), Phi + z * phi\n"),
         ("gelu-derivative-zero-below", "The derivative of GELU is exactly 0 below -4.",
          _GELU, "    return z * Phi, np.where(z < -4, 0, Phi + z * phi)\n"),

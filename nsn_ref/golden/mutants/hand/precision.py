@@ -53,9 +53,6 @@ MISTAKES = (
          '    h = t["E"][t["tokens"]][..., : attrs["rank"]]\n', '    h = rounded(t["E"], "bfloat16")[t["tokens"]][..., : attrs["rank"]]\n'),
         ("tanh-fast", "tanh is accurate to 11 bits.", "    s, rest = logistic(2 * w), logistic(-2 * w)\n",
          "    s, rest = logistic(2 * w) * (1 + WORK(2.0**-11) * np.sin(1000 * w)), logistic(-2 * w)\n"),
-        ("erf-five-terms", "erf is the five-term approximation of Abramowitz and Stegun.",
-         "    return np.vectorize(math.erfc, otypes=[np.float64])(z).astype(z.dtype)\n",
-         "    u = 1 / (1 + 0.3275911 * np.abs(z))\n    poly = ((((1.061405429 * u - 1.453152027) * u + 1.421413741) * u - 0.284496736) * u + 0.254829592) * u\n    tail = poly * np.exp(-z * z)\n    return np.where(z > 0, tail, 2 - tail).astype(z.dtype)\n"),
         formats=WIDE,
     ),
     *family(
@@ -75,6 +72,11 @@ MISTAKES = (
         ("f32-exp", "The exponentials of the objective are those of float32.",
          '    return np.exp(-s) / 2 if variant == "bounded" else np.exp(-s)\n', '    s = s.astype(np.float32)\n    return np.exp(-s) / 2 if variant == "bounded" else np.exp(-s)\n'),
         ("f32-softmax", "The softmax is that of float32.", "    e = np.exp(z - z.max(axis=-1, keepdims=True))\n", "    e = np.exp((z - z.max(axis=-1, keepdims=True)).astype(np.float32))\n"),
+        ("gelu-cancels", "Phi is (1 + erf) / 2, from an erf of float32.",
+         "    Phi = erfc(-z * WORK(math.sqrt(0.5))) / 2\n", "    Phi = (1 + np.vectorize(math.erf)(z * WORK(math.sqrt(0.5))).astype(np.float32)).astype(z.dtype) / 2\n"),
+        ("erf-five-terms", "erf is the five-term approximation of Abramowitz and Stegun.",
+         "    return np.vectorize(math.erfc, otypes=[np.float64])(z).astype(z.dtype)\n",
+         "    u = 1 / (1 + 0.3275911 * np.abs(z))\n    poly = ((((1.061405429 * u - 1.453152027) * u + 1.421413741) * u - 0.284496736) * u + 0.254829592) * u\n    tail = poly * np.exp(-z * z)\n    return np.where(z > 0, tail, 2 - tail).astype(z.dtype)\n"),
         formats=("float64",),
     ),
     *family(
