@@ -1,9 +1,9 @@
-// Nested subspace networks in plain JavaScript: forward at any rank, softmax, argmax, cost. No imports, so that the same
-// file runs under Node and in a web page.
+// Nested subspace networks in plain JavaScript: forward at any rank, softmax, argmax, cost. No imports, so that the
+// same file runs under Node and in a web page.
 //
-// A tensor is {shape, data} with a Float64Array or a Float32Array in row-major order. JavaScript computes in float64 and
-// rounds to float32 where a number is stored in a Float32Array. So sums of float32 numbers are accumulated in float64:
-// more than the suite asks for, and allowed.
+// A tensor is {shape, data} with a Float64Array or a Float32Array in row-major order. JavaScript computes in float64
+// and rounds to float32 where a number is stored in a Float32Array. So sums of float32 numbers are accumulated in
+// float64: more than the suite asks for, and allowed.
 
 export const size = (shape) => shape.reduce((product, d) => product * d, 1);
 export const zeros = (like, ...shape) => ({ shape, data: new like.data.constructor(size(shape)) });
@@ -22,7 +22,7 @@ export const transposed = (a) => ({ data: a.data, rows: a.cols, cols: a.rows, do
 export const firstRows = (a, r) => ({ ...a, rows: r });
 export const firstCols = (a, r) => ({ ...a, cols: r });
 
-/** Add the product a b, and a bias to each row if there is one, to a matrix; every sum of products goes through here. */
+/** Add the product a b, and a bias to each row if there is one, to a matrix; every product goes through here. */
 export function addProduct(out, a, b, bias = null) {
   for (let i = 0; i < a.rows; i++) {
     for (let j = 0; j < b.cols; j++) {
@@ -42,19 +42,14 @@ export function product(like, shape, a, b, bias = null) {
   return out;
 }
 
-// --- layers ---
+// --- layers: {A, B, b} is a nested one, {W, b} a dense one ---
 
-/** y = B_r (A_r x) + b, and h = A_r x: the first r rows of A, the first r columns of B. */
-export function nestedLinear(x, A, B, b, rank) {
+/** y = B_r (A_r x) + b, and h = A_r x: the first r rows of A, the first r columns of B. Or y = W x + b. */
+export function linear({ A, B, W, b }, x, rank) {
   const leading = x.shape.slice(0, -1);
+  if (W) return { y: product(x, [...leading, W.shape[0]], rows(x), transposed(rows(W)), b) };
   const h = product(x, [...leading, rank], rows(x), transposed(firstRows(rows(A), rank)));
-  const y = product(x, [...leading, B.shape[0]], rows(h), transposed(firstCols(rows(B), rank)), b);
-  return { y, h };
-}
-
-/** y = W x + b. */
-export function dense(x, W, b) {
-  return product(x, [...x.shape.slice(0, -1), W.shape[0]], rows(x), transposed(rows(W)), b);
+  return { h, y: product(x, [...leading, B.shape[0]], rows(h), transposed(firstCols(rows(B), rank)), b) };
 }
 
 // --- activations ---
@@ -102,24 +97,27 @@ export const ACTIVATIONS = {
 
 // --- networks: parameters layers.0.A, layers.0.B, layers.0.b, ..., or layers.k.W for a dense layer ---
 
+/** The layers of a network, from its parameters by name. */
+export function layersOf(params) {
+  const layers = [];
+  for (let i = 0; `layers.${i}.b` in params; i++) {
+    const names = ["A", "B", "W", "b"].filter((name) => `layers.${i}.${name}` in params);
+    layers.push(Object.fromEntries(names.map((name) => [name, params[`layers.${i}.${name}`]])));
+  }
+  return layers;
+}
+
 /** Logits of a multilayer network at one rank. */
 export function forward(params, x, rank, activation = "relu") {
-  for (let k = 0; `layers.${k}.b` in params; k++) {
-    const [A, B, W, b] = ["A", "B", "W", "b"].map((name) => params[`layers.${k}.${name}`]);
-    if (k > 0) x = map(x, ACTIVATIONS[activation][0]);
-    x = W ? dense(x, W, b) : nestedLinear(x, A, B, b, Math.min(rank, A.shape[0])).y;
-  }
-  return x;
+  const [last, ...hidden] = layersOf(params).reverse();
+  for (const layer of hidden.reverse()) x = map(linear(layer, x, rank).y, ACTIVATIONS[activation][0]);
+  return linear(last, x, rank).y;
 }
 
 /** Multiply-adds for one example at one rank: r (d_in + d_out) for a nested layer, d_in d_out for a dense one. */
 export function cost(params, rank) {
-  let total = 0;
-  for (let k = 0; `layers.${k}.b` in params; k++) {
-    const [A, B, W] = ["A", "B", "W"].map((name) => params[`layers.${k}.${name}`]);
-    total += W ? size(W.shape) : Math.min(rank, A.shape[0]) * (A.shape[1] + B.shape[0]);
-  }
-  return total;
+  const each = layersOf(params).map(({ A, B, W }) => (W ? size(W.shape) : rank * (A.shape[1] + B.shape[0])));
+  return each.reduce((total, n) => total + n, 0);
 }
 
 // --- probabilities ---
