@@ -59,14 +59,14 @@ class Limbs:
         return self._each(lambda d: np.pad(d, ((0, rows - d.shape[0]), (0, columns - d.shape[1]))))
 
     def _each(self, function):
-        return Limbs([function(d) for d in self.digits], self.low, self.w)
+        return type(self)([function(d) for d in self.digits], self.low, self.w)
 
     def __matmul__(self, other):
         out = [0] * (len(self.digits) + len(other.digits) - 1)
         for i, a in enumerate(self.digits):
             for j, b in enumerate(other.digits):
                 out[i + j] = out[i + j] + (a @ b).astype(np.int64)
-        return Limbs(_carried(out, self.w), self.low + other.low, self.w)
+        return type(self)(_carried(out, self.w), self.low + other.low, self.w)
 
     def __add__(self, other):
         low = min(self.low, other.low)
@@ -76,12 +76,13 @@ class Limbs:
         for x in (self, other):
             for k, d in enumerate(x.digits, x.low - low):
                 out[k] = out[k] + d.astype(np.int64)
-        return Limbs(_carried(out, self.w), low, self.w)
+        return type(self)(_carried(out, self.w), low, self.w)
 
-    def over_rows(self):
-        """The sum of all rows, as one row."""
+    def over_rows(self, *others):
+        """The sum of all rows, those of other matrices too, as one row."""
         sums = [d.astype(np.int64).sum(axis=0, keepdims=True) for d in self.digits]
-        return Limbs(_carried(sums, self.w), self.low, self.w)
+        total = type(self)(_carried(sums, self.w), self.low, self.w)
+        return total if not others else total + others[0].over_rows(*others[1:])
 
     def to_floats(self):
         """Each element rounded to the nearest float64, ties to even; a zero is +0.
