@@ -70,7 +70,8 @@ def check(
     required = require or (() if port else ("*",))
     console = terminal.console()
     with terminal.progress(console, "checking", len(cases)) as progress:
-        result = checker.check(target, cases, require=required, stop_at_first=stop, progress=progress)
+        staged = True if lane == "staged" else None
+        result = checker.check(target, cases, require=required, stop_at_first=stop, staged=staged, progress=progress)
     report.show(result, console)
     for path, write in ((json_file, _json), (html_file, _html)):
         if path is not None:

@@ -118,5 +118,6 @@ def _calls(case, contract):
     for stage in stages(case.op, case.attrs):
         start = len(made)
         stage.run(call, tensors)
-        for k, single in enumerate(made[start:]):
-            yield f"{stage.what}, call {k + 1} of {len(made) - start}", single
+        for k, single in enumerate(made[start:], start=1):
+            rank = f" at rank {single.attrs['rank']}" if "rank" in single.attrs else ""
+            yield f"{stage.what}{rank}{f', call {k}' if len(made) - start > 1 else ''}", single

@@ -115,7 +115,7 @@ def select(cases, *, op="*", lane=None, dtype=None):
     return chosen
 
 
-def check(port, cases, *, require=(), stop_at_first=False, staged=True, progress=lambda answers: answers):
+def check(port, cases, *, require=(), stop_at_first=False, staged=None, progress=lambda answers: answers):
     """Run a port on cases and judge what it returns.
 
     Parameters
@@ -126,8 +126,9 @@ def check(port, cases, *, require=(), stop_at_first=False, staged=True, progress
         Globs over operations and case ids: what they match must be covered. Empty: at least one case.
     stop_at_first : bool
         Stop at the first failure.
-    staged : bool
-        Recompute each stage of a net on the port's own tensors too.
+    staged : bool, optional
+        Recompute each stage of a net on the port's own tensors too. Default: for every net that failed, and in formats
+        shorter than float32, where the bounds of a whole chain are loose.
     progress : callable
         Wraps the iterable of answers.
 
@@ -151,8 +152,8 @@ def check(port, cases, *, require=(), stop_at_first=False, staged=True, progress
         earlier[case.id] = answer.outputs
         if stop_at_first and results[-1].status == "failed":
             break
-    if staged:
-        results = _staged(results, held_to)
+    if staged is not False:
+        results = _staged(results, held_to, everything=staged is True)
     missing = tuple(r.case.id for r in results if r.status == "not covered" and r.case.id in required)
     return Report(port.name, tuple(held_to.values()), tuple(results), len(cases), missing, tuple(require))
 
@@ -198,9 +199,13 @@ def judge(case, answer, earlier=None, *, contract=None):
     return CaseResult(case, status, None, tensors, answer=answer.outputs, earlier=dict(earlier or {}))
 
 
-def _staged(results, held_to):
+def _staged(results, held_to, everything):
     """The results with the stages of nets judged too, on the port's own tensors."""
-    nets = [k for k, r in enumerate(results) if r.case.op in stages.NETS and r.answer is not None]
+
+    def wanted(r):
+        return everything or r.status != "passed" or r.case.dtype not in ("float64", "float32")
+
+    nets = [k for k, r in enumerate(results) if r.case.op in stages.NETS and r.answer is not None and wanted(r)]
     if not nets:
         return results
     from nsn_ref.golden import local  # numbers with error bounds: only nets need them
