@@ -111,8 +111,9 @@ def multirank_linear_backward(t, attrs):
 
 def nested_embedding_forward(t, attrs):
     """A lookup, then B_r."""
-    h = t["E"][t["tokens"], : attrs["rank"]]
-    return {"y": matmul(h, t["B"][:, : attrs["rank"]].T)}
+    r = attrs["rank"]
+    y = matmul(rows(t["E"][t["tokens"], :r]), t["B"][:, :r].T)
+    return {"y": y.reshape(*t["tokens"].shape, len(t["B"]))}
 
 
 def nested_embedding_backward(t, attrs):
@@ -519,13 +520,19 @@ hidden_regularisation_forward, hidden_regularisation_backward = distance("h")
 # --- optimisers -------------------------------------------------------------------------------------------------------
 
 
-def adamw_step(t, attrs):
+def adamw(p, g, m, v, decay, attrs):
     """The parameter and its moments after one step."""
-    step, lr, beta1, beta2 = (attrs[name] for name in ("t", "lr", "beta1", "beta2"))
-    m = beta1 * t["m"] + (1 - beta1) * t["g"]
-    v = beta2 * t["v"] + (1 - beta2) * t["g"] * t["g"]
-    direction = m / (1 - beta1**step) / (np.sqrt(v / (1 - beta2**step)) + attrs["eps"])
-    return {"p": t["p"] - lr * attrs["weight_decay"] * t["p"] - lr * direction, "m": m, "v": v}
+    t, lr, beta1, beta2 = (attrs[name] for name in ("t", "lr", "beta1", "beta2"))
+    m = beta1 * m + (1 - beta1) * g
+    v = beta2 * v + (1 - beta2) * g * g
+    direction = m / (1 - beta1**t) / (np.sqrt(v / (1 - beta2**t)) + attrs["eps"])
+    return p - lr * decay * p - lr * direction, m, v
+
+
+def adamw_step(t, attrs):
+    """One tensor."""
+    new = adamw(t["p"], t["g"], t["m"], t["v"], attrs["weight_decay"], attrs)
+    return dict(zip(("p", "m", "v"), new, strict=True))
 
 
 def sgd_step(t, attrs):
@@ -616,9 +623,9 @@ def training_step(t, attrs):
     """Loss and gradients, then AdamW; the log-variances have no decay."""
     outputs = loss_and_grads(t, attrs)
     for key, p in group(t, "param").items():
-        state = {"p": p, "g": outputs[f"grad.{key}"], "m": t[f"m.{key}"], "v": t[f"v.{key}"]}
-        new = adamw_step(state, attrs | ({"weight_decay": 0.0} if key == "s" else {}))
-        outputs |= {f"param.{key}": new["p"], f"m.{key}": new["m"], f"v.{key}": new["v"]}
+        decay = 0.0 if key == "s" else attrs["weight_decay"]
+        new = adamw(p, outputs[f"grad.{key}"], t[f"m.{key}"], t[f"v.{key}"], decay, attrs)
+        outputs |= {f"{prefix}.{key}": x for prefix, x in zip(("param", "m", "v"), new, strict=True)}
     return outputs
 
 
