@@ -374,17 +374,71 @@ def _relu_slope(z, dy):
         return Rounded(dy.v if z.v > 0 else 0.0, abs(dy.v) + 2 * dy.error, bits=dy.closed().bits)
 
 
+# Where the error of z is so large that a formula has no bound, the function still moves by no more than its slope lets
+# it: the largest slope of each is below 1.13, and of each derivative below 1.
+
+
+def _guarded(formula, z, *others, limit):
+    """`formula(z, ...)`, number by number where it has no bound; each error at most `limit(z, ...)`."""
+    if not rounding.arithmetic().is_mixed:
+        return formula(z, *others)
+    try:
+        y = formula(z, *others)
+    except NeedMorePrecision:
+        y = np.empty_like(z, order="C")
+        for index in np.ndindex(z.shape):
+            y[index] = _guarded_number(formula, *(np.array(x[index], dtype=object) for x in (z, *others)))
+    return _spread(y, np.minimum(rounding.errors(y), limit(z, *others)))
+
+
+def _guarded_number(formula, z, *others):
+    try:
+        y = formula(z, *others)
+    except NeedMorePrecision:
+        centre = np.array(Rounded(z[()].v), dtype=object)
+        y = formula(centre, *others)
+        y = y[()] if isinstance(y, np.ndarray) else y
+        return Rounded(y.v, math.inf, bits=y.closed().bits)
+    return y[()] if isinstance(y, np.ndarray) else y
+
+
+def _units():
+    """A generous number of roundings for all steps of an activation, and what a flush to zero costs."""
+    a = rounding.arithmetic()
+    return (32 + 4 * a.ulps) * a.current.unit_roundoff, 8 * a.tiny(a.current)
+
+
+def _activation_limit(z):
+    (u, tiny), e = _units(), rounding.errors(z)
+    size = abs(rounding.values(z)) + 2 * e
+    return np.where(size > 0, 1.13 * e + u * size + tiny, 0.0)
+
+
+def _slope_limit(z, dy):
+    (u, tiny), e, e_dy = _units(), rounding.errors(z), rounding.errors(dy)
+    size, size_dy = abs(rounding.values(z)) + 2 * e, abs(rounding.values(dy)) + 2 * e_dy
+    off = np.minimum(e, 2.5) + u * (1 + size + size**3)
+    return np.where(size_dy > 0, size_dy * off + 1.13 * e_dy + tiny * (1 + size_dy) * (1 + size), 0.0)
+
+
 @_operation
 def gelu_forward(z, *, approximate="none"):
     """As `nsn_ref.ops.gelu_forward`, or by 1 + erf and 1 + tanh as the papers have it."""
+    y = _guarded(functools.partial(_gelu, approximate=approximate), z, limit=_activation_limit)
+    return y, GeluSaved(z, None, approximate)
+
+
+def _gelu(z, approximate):
     y, (_, phi, _) = reference.gelu_forward(z, approximate=approximate)
     half = number(Fraction(1, 2), z)
+    return widest(y, z * phi, *(form for p in _plus(z, approximate) for form in (half * z * p, z * (half * p))))
+
+
+def _plus(z, approximate):
+    """1 + erf(z / sqrt 2) or 1 + tanh w, which is twice Phi."""
     if approximate == "none":
-        plus = [1 + erf(z * sqrt(half)), 1 + erf(z / sqrt(number(2, z)))]
-    else:
-        plus = [1 + tanh(w) for w in _inner(z)]
-    phi = widest(phi, *(half * p for p in plus))
-    return widest(y, z * phi, *(half * z * p for p in plus)), GeluSaved(z, phi, approximate)
+        return [1 + erf(z * sqrt(number(Fraction(1, 2), z))), 1 + erf(z / sqrt(number(2, z)))]
+    return [1 + tanh(w) for w in _inner(z)]
 
 
 def _inner(z):
@@ -396,8 +450,14 @@ def _inner(z):
 @_operation
 def gelu_backward(dy, saved):
     """As `nsn_ref.ops.gelu_backward`, or with 1 - tanh^2, or with dy inside the sum."""
-    z, phi, approximate = saved
-    first, half = reference.gelu_backward(dy, saved), number(Fraction(1, 2), z)
+    return _guarded(functools.partial(_gelu_slope, approximate=saved.approximate), saved.z, dy, limit=_slope_limit)
+
+
+def _gelu_slope(z, dy, approximate):
+    half = number(Fraction(1, 2), z)
+    _, saved = reference.gelu_forward(z, approximate=approximate)
+    phi = widest(saved.phi, *(half * p for p in _plus(z, approximate)))
+    first = reference.gelu_backward(dy, saved._replace(phi=phi))
     if approximate == "none":
         dphis = [exp(-z * z / 2) * sqrt(half / pi(z)), exp(-half * z * z) / sqrt(2 * pi(z))]
     else:
@@ -405,16 +465,18 @@ def gelu_backward(dy, saved):
         slopes = c * (1 + 3 * k * z * z), c + 3 * k * c * z * z
         T = widest(*(tanh(w) for w in _inner(z)))
         dphis = [half * f * s for f in (1 - T * T, (1 - T) * (1 + T)) for s in slopes]
-    forms = [form for d in dphis for form in (dy * (phi + z * d), dy * phi + dy * z * d)]
-    return widest(first, *forms)
+    return widest(first, *(form for d in dphis for form in (dy * (phi + z * d), dy * phi + dy * z * d)))
 
 
 @_operation
 def silu_forward(z):
-    """As `nsn_ref.ops.silu_forward`, or z / (1 + exp(-z))."""
-    y, (_, p) = reference.silu_forward(z)
-    forms = _logistic_forms(z)
-    return widest(y, *(z * form for form in forms), z / (1 + exp(-z))), reference.SiluSaved(z, widest(p, *forms))
+    """As `nsn_ref.ops.silu_forward`, or z / (1 + exp(-z)), or by tanh."""
+    return _guarded(_silu, z, limit=_activation_limit), reference.SiluSaved(z, None)
+
+
+def _silu(z):
+    y, _ = reference.silu_forward(z)
+    return widest(y, *(z * form for form in _logistic_forms(z)), z / (1 + exp(-z)))
 
 
 def _logistic_forms(z):
@@ -425,9 +487,14 @@ def _logistic_forms(z):
 @_operation
 def silu_backward(dy, saved):
     """As `nsn_ref.ops.silu_backward`, or with 1 - p."""
-    z, p = saved
+    return _guarded(_silu_slope, saved.z, dy, limit=_slope_limit)
+
+
+def _silu_slope(z, dy):
+    _, saved = reference.silu_forward(z)
+    p = widest(saved.p, *_logistic_forms(z))
     return widest(
-        reference.silu_backward(dy, saved),
+        reference.silu_backward(dy, saved._replace(p=p)),
         dy * (p + z * p * (1 - p)),
         dy * (p * (1 + z * (1 - p))),
         dy * p + dy * z * p * (1 - p),
@@ -526,7 +593,24 @@ def rms_norm_backward(dy, saved):
 
 @_operation
 def softmax_cross_entropy_forward(z, targets, **options):
-    """As `nsn_ref.ops.softmax_cross_entropy_forward`: p = exp(ln p) or a quotient, the shift m added back or not."""
+    """As `nsn_ref.ops.softmax_cross_entropy_forward`: p = exp(ln p) or a quotient, the shift m added back or not.
+
+    Where the errors of the logits are large, the loss moves by no more than its Lipschitz constant allows.
+    """
+    if not rounding.arithmetic().is_mixed:
+        return _cross_entropy(z, targets, options)
+    centre = rounding.rounded(rounding.values(z))
+    loss, (p, t, n) = _cross_entropy(centre, targets, options)
+    try:
+        loss, (p, t, n) = _cross_entropy(z, targets, options)
+    except NeedMorePrecision:
+        p = _spread(p, np.full(p.shape, math.inf))
+        loss = _spread(loss, math.inf)
+    loss = _at_most(loss, _lipschitz(z, t, n))
+    return loss, SoftmaxCrossEntropySaved(_probabilities(p), t, n)
+
+
+def _cross_entropy(z, targets, options):
     loss, (p, t, n) = reference.softmax_cross_entropy_forward(z, targets, **options)
     m = largest(z)
     e = exp(z - m)
@@ -534,6 +618,42 @@ def softmax_cross_entropy_forward(z, targets, **options):
     shifted_back = (t * (m + log(total) - z)).sum() / n
     by_rows = (t * (log(total) - (z - m))).sum(axis=-1).sum() / n
     return widest(loss, shifted_back, by_rows), SoftmaxCrossEntropySaved(widest(p, e / total), t, n)
+
+
+def _spread(x, e):
+    """The same values with other errors."""
+    if isinstance(x, Rounded):
+        return Rounded(x.v, e, bits=x.closed().bits)
+    out = np.empty_like(x, order="C")
+    for index, number_ in np.ndenumerate(x):
+        out[index] = _spread(number_, float(e[index]))
+    return out
+
+
+def _at_most(x, e):
+    """The same number with the smaller of two bounds on its error."""
+    return _spread(x, min(x.error, e))
+
+
+def _probabilities(p):
+    """No softmax is further from another than 1, but for the rounding of a quotient."""
+    u = rounding.arithmetic().current.unit_roundoff
+    return _spread(p, np.minimum(rounding.errors(p), 1 + 8 * u))
+
+
+def _lipschitz(z, t, n):
+    """Bound on the error of the loss: what the logits' errors move it by, and every step's rounding at its largest.
+
+    -ln p_j moves by at most 2 max e. Each intermediate result on the way to it is at most S; an error in an exponent is
+    one of the logarithm too. So C + 16 roundings of S cover any of the formulas, the products with t and the sums.
+    """
+    u = rounding.arithmetic().current.unit_roundoff
+    v, e, weight = rounding.values(z), rounding.errors(z).max(axis=-1), abs(rounding.values(t)).sum(axis=-1)
+    C, count = z.shape[-1], math.prod(z.shape[:-1])
+    if (C + count + 16) * u > 0.5:
+        return math.inf
+    S = 2 * (abs(v).max(axis=-1) + 4 * e) + math.log(C) + 1
+    return float((weight * (2 * e + 2 * (C + count + 16) * u * S)).sum() * (1 + 8 * u) / n)
 
 
 @_operation
@@ -602,6 +722,18 @@ def objective_backward(dtotal, saved):
 
 
 @_operation
+def softmax_weights(losses, ranks, R, *, temperature=1.0):
+    """As `nsn_ref.ops.softmax_weights`."""
+    if not rounding.arithmetic().is_mixed:
+        return reference.softmax_weights(losses, ranks, R, temperature=temperature)
+    try:
+        return _probabilities(reference.softmax_weights(losses, ranks, R, temperature=temperature))
+    except NeedMorePrecision:
+        centre = rounding.rounded(reference.softmax_weights(rounding.values(losses), ranks, R, temperature=temperature))
+        return _probabilities(_spread(centre, np.where(rounding.values(centre) > 0, math.inf, 0.0)))
+
+
+@_operation
 def hard_orthogonality_backward(dpenalty, saved):
     """As `nsn_ref.ops.hard_orthogonality_backward`, or as the sum of the gradients of the two factors of A A^T."""
     A, gap = saved
@@ -617,20 +749,74 @@ _step = functools.partial(_operation, inside="optimizer")
 
 @_step
 def adamw_step(p, g, m, v, t, *, lr, beta1, beta2, eps, weight_decay):
-    """As `nsn_ref.training.optimizers.adamw_step`: moments interpolated, constants folded, decay at either place."""
-    lr, beta1, beta2, eps, weight_decay = (number(c, like=p) for c in (lr, beta1, beta2, eps, weight_decay))
+    """As `nsn_ref.training.optimizers.adamw_step`: moments interpolated, constants folded, decay at either place.
+
+    The direction is of the moments before or after they are stored. Where the error of g is so large that the second
+    moment may vanish, the direction is enclosed piece by piece over all g.
+    """
+    hyper = lr, beta1, beta2, eps, weight_decay
+    constants = [number(c, like=p) for c in hyper]
+    if not rounding.arithmetic().is_mixed:
+        return _adamw(p, g, m, v, t, *constants)
+    out = AdamWResult(*(np.empty_like(p, order="C") for _ in range(3)))
+    for index in np.ndindex(p.shape):
+        element = [np.array(x[index], dtype=object) for x in (p, g, m, v)]
+        try:
+            new = _adamw(*element, t, *constants)
+        except NeedMorePrecision:
+            new = _adamw(*element, t, *constants, direction=_enclosed(element, t, hyper))
+        for whole, part in zip(out, new, strict=True):
+            whole[index] = part[()] if isinstance(part, np.ndarray) else part
+    return out
+
+
+def _adamw(p, g, m, v, t, lr, beta1, beta2, eps, weight_decay, direction=None):
     m = widest(beta1 * m + (1 - beta1) * g, m + (1 - beta1) * (g - m))
     v = widest(beta2 * v + (1 - beta2) * g * g, v + (1 - beta2) * (g * g - v))
     c1, c2 = 1 - beta1**t, 1 - beta2**t
-    direction = m / c1 / (sqrt(v / c2) + eps)
-    steps = (
-        lr * direction,
-        lr / c1 * m / (sqrt(v) / sqrt(c2) + eps),
-        lr * sqrt(c2) / c1 * m / (sqrt(v) + eps * sqrt(c2)),
-    )
+    used_m, used_v = (rounding.stored(moment, "master") for moment in (m, v))
+    if direction is None:
+        direction = used_m / c1 / (sqrt(used_v / c2) + eps)
+        steps = (
+            lr * direction,
+            lr / c1 * used_m / (sqrt(used_v) / sqrt(c2) + eps),
+            lr * sqrt(c2) / c1 * used_m / (sqrt(used_v) + eps * sqrt(c2)),
+        )
+    else:
+        steps = (lr * direction,)
     decayed = p - lr * weight_decay * p, (1 - lr * weight_decay) * p
     forms = [d - step for d in decayed for step in steps]
     return AdamWResult(widest(*forms, p - lr * (direction + weight_decay * p)), m, v)
+
+
+PIECES = 64
+
+
+def _enclosed(element, t, hyper):
+    """m / c1 / (sqrt(v / c2) + eps) over every g that is allowed, by intervals; p, g, m, v are single numbers."""
+    a = rounding.arithmetic()
+    u, stored_u = a.optimizer.unit_roundoff, a.master.unit_roundoff
+    _, g, m, v = (x[()] for x in element)
+    _, b1, b2, eps, _ = hyper
+    c1, c2 = 1 - b1**t, 1 - b2**t
+    off = [u * (b / (1 - b) + 2) for b in (b1, b2)]  # of 1 - beta, relative
+    off_c = [u * ((t + a.ulps) * b**t / c + 2) for b, c in ((b1, c1), (b2, c2))]  # of 1 - beta^t
+    reach = 2 * g.error
+    edges = np.linspace(g.v - reach, g.v + reach, PIECES + 1)
+    low, high = edges[:-1], edges[1:]
+    largest_g = np.maximum(abs(low), abs(high))
+    square_low = np.where(low * high > 0, np.minimum(low * low, high * high), 0.0)
+    m_off = 8 * u * (abs(m.v) + 2 * m.error + largest_g) + off[0] * (1 - b1) * largest_g + 2 * m.error
+    m_low, m_high = b1 * m.v + (1 - b1) * low - m_off, b1 * m.v + (1 - b1) * high + m_off
+    v_off = 12 * u + off[1] + off_c[1] + stored_u
+    v_low = np.maximum(b2 * (v.v - 2 * v.error) + (1 - b2) * square_low, 0) * (1 - v_off)
+    v_high = (b2 * (v.v + 2 * v.error) + (1 - b2) * largest_g**2) * (1 + v_off)
+    wide, narrow = (np.sqrt(x / c2) + eps for x in (v_low, v_high))  # denominators; a tiny v may be flushed
+    ends = np.array([numerator / c1 / d for numerator in (m_low, m_high) for d in (wide, narrow)])
+    relative = 16 * u + off_c[0] + stored_u + np.sqrt(a.tiny(a.optimizer)) / eps
+    centre = (b1 * m.v + (1 - b1) * g.v) / c1 / (math.sqrt((b2 * v.v + (1 - b2) * g.v**2) / c2) + eps)
+    off_centre = max(abs(ends - centre).max(), (ends.max() - ends.min()))
+    return Rounded(centre, float(off_centre + abs(ends).max() * relative) * (1 + 2.0**-20))
 
 
 @_step

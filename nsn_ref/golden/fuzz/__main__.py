@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -19,6 +20,7 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m nsn_ref.golden.fuzz", description=__doc__)
     parser.add_argument("--trials", type=int, default=10_000, help="for each operation and format")
     parser.add_argument("--op", default="*", help="a glob")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--dtype", default="*", help="a glob")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--markdown", type=Path, help="write the table to this file")
@@ -39,11 +41,19 @@ def _outcomes(chosen):
     dtypes = [dtype for dtype in contracts.DEFAULTS if fnmatchcase(dtype, chosen.dtype)]
     if not ops or not dtypes or chosen.trials < 1:
         raise OptionError(f"fuzz: nothing to do for op {chosen.op}, dtype {chosen.dtype}, {chosen.trials} trials")
-    for op in ops:
-        for dtype in dtypes:
-            outcome = fuzz(op, dtype, chosen.trials, np.random.default_rng([chosen.seed, *f"{op}/{dtype}".encode()]))
-            print(f"{op} {dtype}: {outcome.rejected} of {outcome.trials} rejected, rho {outcome.rho:.3f}", flush=True)
+    pairs = [(op, dtype, chosen.trials, chosen.seed) for op in ops for dtype in dtypes]
+    with ProcessPoolExecutor(chosen.jobs) as processes:
+        for outcome in map(_one, pairs) if chosen.jobs == 1 else processes.map(_one, pairs):
+            print(
+                f"{outcome.op} {outcome.dtype}: {outcome.rejected} of {outcome.trials} rejected, rho {outcome.rho:.3f}",
+                flush=True,
+            )
             yield outcome
+
+
+def _one(pair):
+    op, dtype, trials, seed = pair
+    return fuzz(op, dtype, trials, np.random.default_rng([seed, *f"{op}/{dtype}".encode()]))
 
 
 if __name__ == "__main__":

@@ -738,6 +738,8 @@ def _adamw(M, t, a):
         lambda: M.add(M.multiply(b2, v), M.multiply(r2, M.multiply(g, g))),
         lambda: M.add(v, M.multiply(r2, M.subtract(M.multiply(g, g), v))),
     )
+    new_m, new_v = m, v
+    m, v = M.either(lambda: (m, v), lambda: (M.stored(m, M.master), M.stored(v, M.master)))
     c1, c2 = (M.subtract(one, _power(M, b, a["t"])) for b in (b1, b2))
 
     def plain():
@@ -752,7 +754,7 @@ def _adamw(M, t, a):
         lambda: M.subtract(M.multiply(p, M.subtract(one, M.multiply(lr, decay))), step),
         lambda: M.subtract(M.subtract(p, M.multiply(M.multiply(lr, decay), p)), step),
     )
-    return {name: M.stored(x, M.master) for name, x in (("m", m), ("v", v), ("p", p))}
+    return {name: M.stored(x, M.master) for name, x in (("m", new_m), ("v", new_v), ("p", p))}
 
 
 def _power(M, x, n):
