@@ -6,10 +6,18 @@ _KERNEL = {"k_h": 3, "k_w": 2, "k": 3}
 _POSITIVE = {"losses", "first_losses", "norms", "v", "weights"}
 
 
-def draw(op, rng):
-    """Inputs in float64, and attributes, of one call with small sizes; every axis and option varies."""
+def draw(op, rng, among=None):
+    """Inputs in float64, and attributes, of one call with small sizes; every axis and option varies.
+
+    Parameters
+    ----------
+    op : str
+    rng : numpy.random.Generator
+    among : dict, optional
+        Attribute to the values to choose from, where not all will do.
+    """
     sizes = _Sizes(rng)
-    attrs = _attrs(op, rng, sizes)
+    attrs = _attrs(op, rng, sizes, among or {})
     inputs = {}
     for name, tensor in schema.operation(op).tensors("inputs", attrs).items():
         shape = sizes.shape(tensor.axes)
@@ -48,7 +56,7 @@ class _Sizes(dict):
         return self["..."]
 
 
-def _attrs(op, rng, sizes):
+def _attrs(op, rng, sizes, among):
     """Attributes of an operation, consistent with each other and with the sizes."""
     R, names = sizes["R"], {a.name for a in schema.operation(op).attrs}
     ranks = [int(r) for r in rng.integers(1, R + 1, rng.integers(1, 5))]
@@ -81,6 +89,7 @@ def _attrs(op, rng, sizes):
         "head": str(rng.choice(["nested", "dense"])),
         "activation": str(rng.choice(["relu", "gelu", "gelu_tanh", "silu"])),
     }
+    drawn |= {name: values[rng.integers(len(values))] for name, values in among.items()}
     if "size" in names:
         sizes["H"], sizes["W"] = 2 * int(rng.integers(1, 4)), int(rng.integers(1, 5))
     if op.endswith("conv2d_backward"):  # the cotangent has the output's height and width
