@@ -52,7 +52,7 @@ def rebound(case, contract):
 
 def is_bounded(case):
     """Whether the case can tell right from wrong."""
-    return all(np.isfinite(output.bound).any() for output in case.outputs.values() if output.bound.size)
+    return not any(np.isposinf(output.bound).all() for output in case.outputs.values() if output.bound.size)
 
 
 def differences(contract):

@@ -72,7 +72,7 @@ def _ranks(op, inputs, attrs):
                 yield sentence, inputs, attrs | {"rank": other}
     if "ranks" not in attrs:
         return
-    ranks, R = attrs["ranks"], _stored(inputs)
+    ranks, R = attrs["ranks"], _stored(inputs, attrs)
     for step, word in ((-1, "small"), (1, "large")):
         moved = [min(max(r + step, 1), R) for r in ranks]
         yield f"every rank is one too {word}", inputs, attrs | {"ranks": moved}
@@ -88,9 +88,10 @@ def _ranks(op, inputs, attrs):
             )
 
 
-def _stored(inputs):
-    """R, by whichever tensor has it."""
-    return next(len(inputs[name]) for name in ("s", "param.s", "A") if name in inputs)
+def _stored(inputs, attrs):
+    """R, by whichever tensor or attribute has it."""
+    tensors = [inputs[name] for name in ("s", "param.s", "A", "weights") if name in inputs]
+    return len(tensors[0]) if tensors else attrs.get("R", max(attrs["ranks"]))
 
 
 def _limits(r, A, B):
