@@ -52,6 +52,12 @@ def test_a_port_is_checked_with_the_folder_alone(folder):
     assert found["modules"] == ["nsn_ref"], "blocked, not imported"
 
 
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
+def test_a_port_in_another_language_is_checked_with_the_folder_alone(folder):
+    found = result(check(folder, "node", folder / "ports" / "js" / "port.mjs"))
+    assert found["covered"] > found["cases"] / 2 and found["failed"] == {}
+
+
 def test_a_port_that_is_wrong_fails(folder):
     path = folder / "ports" / "numpy_port.py"
     path.write_text(path.read_text() + "\n\ndef matmul(a, b):\n    return a @ b * (1 + 1e-2)\n")

@@ -4,20 +4,24 @@ The operations of a request are counted by running it, on plain floats or on mat
 speed is measured on this machine, in a fraction of a second.
 """
 
+import functools
 import time
 from typing import NamedTuple
 
 import numpy as np
 
+from nsn_ref import scalars
 from nsn_ref.certify import balls, rounding
 from nsn_ref.certify.limbs import Limbs, width
-from nsn_ref.golden import contracts, schema, truth
+from nsn_ref.golden import contracts, schema, tensors, truth
 from nsn_ref.golden.custom import linear
 from nsn_ref.golden.custom.bounds import RoundedMatrix
 from nsn_ref.golden.evaluate import as_arrays, evaluate, reference
 
 HEADER = 130  # bytes of a file's header for one tensor, about
 ENTRY = 270  # bytes of the manifest for one tensor, about
+SAMPLE = 0.05  # seconds that a speed is measured for
+PASSES = 12  # over the bytes of a file, about: drawing, rounding, hashing, copying and writing
 TENSORS = 3  # bytes of the manifest for a case that are not about a tensor, as so many tensors
 
 
@@ -37,23 +41,24 @@ def of_matrices(request, inputs, lane):
     first, every = multiply_adds(request.op, inputs, request.attrs)
     per_product, per_bound = _matrix_speed(next(iter(inputs.values())).dtype)
     seconds = every * 2 * per_bound / 3 if lane == "exact" else first * per_product + every * per_bound
-    shapes = {name: request.shape(t) for name, t in request.tensors("outputs").items()}
-    return Cost(every, seconds, size(inputs, shapes))
+    bytes_ = size(inputs, {name: request.shape(t) for name, t in request.tensors("outputs").items()})
+    return Cost(every, seconds + bytes_ * _byte_speed(), bytes_)
 
 
 def of_numbers(request, inputs):
     """The cost of any other operation, which is computed one number at a time."""
     counts, outputs = zip(*(counted(engine, request, inputs) for engine in (reference(), truth.ENVELOPE)), strict=True)
     seconds = sum(count * speed for count, speed in zip(counts, _number_speed(request.dtype), strict=True))
-    return Cost(sum(counts), seconds, size(inputs, {name: x.shape for name, x in outputs[0].items()}))
+    bytes_ = size(inputs, {name: x.shape for name, x in outputs[0].items()})
+    return Cost(sum(counts), seconds + bytes_ * _byte_speed(), bytes_)
 
 
 def size(inputs, shapes):
     """Bytes of the files of a case: headers and the manifest are estimated."""
     outputs = sum(8 * int(np.prod(shape)) for shape in shapes.values())
-    tensors = len(inputs) + 2 * len(shapes)
+    headers = HEADER * (len(inputs) + 2 * len(shapes))
     described = ENTRY * (len(inputs) + len(shapes) + TENSORS)
-    return sum(x.nbytes for x in inputs.values()) + 2 * outputs + HEADER * tensors + described
+    return sum(x.nbytes for x in inputs.values()) + 2 * outputs + headers + described
 
 
 # --- counting ---------------------------------------------------------------------------------------------------------
@@ -142,6 +147,7 @@ def counted(engine, request, inputs):
 # --- speed ------------------------------------------------------------------------------------------------------------
 
 
+@functools.cache
 def _matrix_speed(dtype, n=160):
     """Seconds for one multiply-add of an exact product, and of a bound."""
     x = np.random.default_rng(0).standard_normal((n, n)).astype(dtype)
@@ -157,28 +163,34 @@ def _matrix_speed(dtype, n=160):
     return tuple(_seconds(function) / n**3 for function in (product, bound))
 
 
+@functools.cache
 def _number_speed(dtype, n=9):
-    """Seconds for one operation on balls, and on numbers with error bounds."""
+    """Seconds for one operation on balls, and on numbers with error bounds: products of matrices, exp, arithmetic."""
     x = np.random.default_rng(0).standard_normal((n, n))
 
-    def exact():
-        as_balls = balls.to_balls(x)
-        return as_balls @ as_balls
+    def some(numbers):
+        return scalars.exp(numbers * numbers + numbers) @ numbers
 
     def bound():
         with rounding.precision(contracts.default(dtype)):
-            numbers = rounding.rounded(x)
-            return numbers * numbers + numbers
+            some(rounding.rounded(x))
 
     with balls.working_precision(balls.FIRST_PRECISION):
-        return _seconds(exact) / n**3, _seconds(bound) / (2 * n**2)
+        return tuple(_seconds(f) / (n**3 + 3 * n**2) for f in (lambda: some(balls.to_balls(x)), bound))
+
+
+@functools.cache
+def _byte_speed(n=2**20):
+    """Seconds for a byte that is converted, hashed and written."""
+    x = np.zeros(n // 8)
+    return PASSES * _seconds(lambda: tensors.sha256(x)) / n
 
 
 def _seconds(function):
-    """The shorter of two runs."""
-    times = []
-    for _ in range(2):
-        start = time.perf_counter()
+    """The mean of as many runs as a twentieth of a second holds; on a machine that is busy, it is long."""
+    function()
+    start, runs = time.perf_counter(), 0
+    while (passed := time.perf_counter() - start) < SAMPLE or not runs:
         function()
-        times.append(time.perf_counter() - start)
-    return min(times)
+        runs += 1
+    return passed / runs
