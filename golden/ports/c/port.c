@@ -3,8 +3,8 @@
        cc -O2 -std=c99 -Wall -Wextra -o port golden/ports/c/port.c -lm
        nsn-ref golden check cmd:./port
 
-   This file reads calls.json and the tensors, and writes the answers; operations.h computes, once in double and once in
-   float. */
+   This file reads calls.json and the tensors, and writes the answers. layers.h, losses.h and networks.h compute; they
+   are compiled twice, in double and in float. float16 and bfloat16 are formats of tensors only: arithmetic is in float. */
 
 #include <ctype.h>
 #include <errno.h>
@@ -27,7 +27,7 @@ static void die(const char *format, ...)
     exit(1);
 }
 
-/* --- memory: everything lives until the call, or the program, ends ------------------------------------------------ */
+/* --- memory: everything lives until the call, or the program, ends ---------------------------------------------- */
 
 typedef struct block {
     struct block *next;
@@ -60,7 +60,7 @@ static char *copy_of(const char *text)
     return strcpy(take(strlen(text) + 1, 1), text);
 }
 
-/* --- JSON: a tree of values, each with its key and its next neighbour --------------------------------------------- */
+/* --- JSON: a tree of values, each with its key and its next neighbour ------------------------------------------- */
 
 typedef struct json {
     char *key;  /* in an object; else NULL */
@@ -167,7 +167,7 @@ static size_t as_size(const json *value)
     return (size_t)n;
 }
 
-/* --- files --------------------------------------------------------------------------------------------------------- */
+/* --- files ------------------------------------------------------------------------------------------------------ */
 
 static char *read_file(const char *path, size_t *length)
 {
@@ -184,20 +184,88 @@ static char *read_file(const char *path, size_t *length)
     return bytes;
 }
 
-/* --- tensors ------------------------------------------------------------------------------------------------------- */
+/* --- formats ---------------------------------------------------------------------------------------------------- */
+
+static size_t item_size(const char *dtype) /* in a file; 0 if it is not known */
+{
+    if (!strcmp(dtype, "F64") || !strcmp(dtype, "I64")) return 8;
+    return !strcmp(dtype, "F32") ? 4 : !strcmp(dtype, "F16") || !strcmp(dtype, "BF16") ? 2 : 0;
+}
+
+static size_t number_size(const char *dtype) /* in memory: float16 and bfloat16 are floats */
+{
+    return item_size(dtype) == 8 ? 8 : 4;
+}
+
+static float from_half(unsigned bits)
+{
+    int exponent = bits >> 10 & 31, fraction = bits & 1023;
+    float x = exponent == 31 ? (fraction ? NAN : INFINITY)
+              : exponent     ? ldexpf(1024 + fraction, exponent - 25)
+                             : ldexpf(fraction, -24);
+    return bits & 0x8000 ? -x : x;
+}
+
+static uint16_t to_half(float x) /* to the nearest, ties to even, as lrint rounds */
+{
+    uint16_t sign = signbit(x) ? 0x8000 : 0;
+    float a = fabsf(x);
+    if (isnan(x)) return 0x7e00;
+    if (a >= 65520) return sign | 0x7c00;
+    int exponent = a < ldexpf(1, -14) ? -14 : ilogbf(a);
+    /* the leading bit of the scaled number counts for an exponent */
+    return (uint16_t)(sign | (((exponent + 14) << 10) + (int)lrintf(ldexpf(a, 10 - exponent))));
+}
+
+static float from_brain(unsigned bits)
+{
+    uint32_t wide = (uint32_t)bits << 16;
+    float x;
+    memcpy(&x, &wide, 4);
+    return x;
+}
+
+static uint16_t to_brain(float x) /* to the nearest, ties to even */
+{
+    uint32_t bits;
+    memcpy(&bits, &x, 4);
+    if (isnan(x)) return 0x7fc0;
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+static void unpack(const char *dtype, size_t n, const char *from, void *to)
+{
+    if (item_size(dtype) > 2) {
+        memcpy(to, from, n * item_size(dtype));
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        uint16_t bits;
+        memcpy(&bits, from + 2 * i, 2);
+        ((float *)to)[i] = *dtype == 'B' ? from_brain(bits) : from_half(bits);
+    }
+}
+
+static const void *packed(const char *dtype, size_t n, const void *from)
+{
+    if (item_size(dtype) > 2) return from;
+    uint16_t *to = take(n, 2);
+    for (size_t i = 0; i < n; i++) {
+        float x = ((const float *)from)[i];
+        to[i] = *dtype == 'B' ? to_brain(x) : to_half(x);
+    }
+    return to;
+}
+
+/* --- tensors ---------------------------------------------------------------------------------------------------- */
 
 typedef struct tensor {
     const char *name;
-    const char *dtype; /* F64, F32 or I64 */
+    const char *dtype; /* F64, F32, F16, BF16 or I64 */
     size_t axes, shape[MAX_AXES];
-    void *data; /* row-major */
+    void *data; /* row-major: double, float or int64_t */
     struct tensor *next;
 } tensor;
-
-static size_t item_size(const char *dtype)
-{
-    return !strcmp(dtype, "F64") || !strcmp(dtype, "I64") ? 8 : !strcmp(dtype, "F32") ? 4 : 0;
-}
 
 static size_t count(const tensor *t)
 {
@@ -233,8 +301,8 @@ static tensor *read_tensors(const char *path)
         if (!offsets || !offsets->next) die("%s: %s: two data_offsets expected", path, t->name);
         size_t from = as_size(offsets), to = as_size(offsets->next), size = count(t) * item_size(t->dtype);
         if (from > to || to > data_length || to - from != size) die("%s: %s: data_offsets are wrong", path, t->name);
-        t->data = take(size, 1);
-        memcpy(t->data, data + from, size); /* a copy, and so aligned */
+        t->data = take(count(t), number_size(t->dtype));
+        unpack(t->dtype, count(t), data + from, t->data);
         t->next = list;
         list = t;
     }
@@ -261,17 +329,18 @@ static void write_tensors(const char *path, const tensor *list)
     if (!file) die("%s: %s", path, strerror(errno));
     fwrite(&length, 8, 1, file);
     fwrite(header, 1, (size_t)length, file);
-    for (const tensor *t = list; t; t = t->next) fwrite(t->data, item_size(t->dtype), count(t), file);
+    for (const tensor *t = list; t; t = t->next)
+        fwrite(packed(t->dtype, count(t), t->data), item_size(t->dtype), count(t), file);
     int failed = ferror(file);
     if (fclose(file) || failed) die("%s: cannot be written", path);
 }
 
-/* --- calls --------------------------------------------------------------------------------------------------------- */
+/* --- calls ------------------------------------------------------------------------------------------------------ */
 
 typedef struct {
     const json *attrs;
     tensor *inputs, *outputs;
-    const char *dtype; /* of every floating tensor */
+    const char *shortest, *longest; /* dtypes of the floating inputs; they differ where weights are kept in float32 */
 } call;
 
 static tensor *input_or_null(const call *c, const char *name)
@@ -285,41 +354,64 @@ static tensor *input(const call *c, const char *name)
 {
     tensor *t = input_or_null(c, name);
     if (!t) die("no input %s", name);
-    if (strcmp(t->dtype, c->dtype)) die("%s has dtype %s, expected %s", name, t->dtype, c->dtype);
+    if (!strcmp(t->dtype, "I64") || number_size(t->dtype) != number_size(c->longest))
+        die("%s has dtype %s, expected %s", name, t->dtype, c->longest);
     return t;
 }
 
-static const int64_t *labels(const call *c, const char *name, size_t n)
+static const int64_t *labels(const call *c, const char *name, size_t n, size_t below) /* below = 0: any */
 {
     tensor *t = input_or_null(c, name);
     if (!t || strcmp(t->dtype, "I64") || count(t) != n) die("no %zu labels %s", n, name);
-    return t->data;
+    const int64_t *values = t->data;
+    for (size_t i = 0; below && i < n; i++)
+        if (values[i] < 0 || (uint64_t)values[i] >= below) die("%s: %lld", name, (long long)values[i]);
+    return values;
 }
 
-static tensor *named(const call *c, const char *group, const char *key) /* "param" and "s", say; NULL if not there */
+static const char *joined(const char *first, const char *second) /* first.second */
 {
-    char *name = take(strlen(group) + strlen(key) + 2, 1);
-    sprintf(name, "%s.%s", group, key);
-    return input_or_null(c, name);
+    char *name = take(strlen(first) + strlen(second) + 2, 1);
+    sprintf(name, "%s.%s", first, second);
+    return name;
 }
 
-/* A new output of zeros: K copies of a shape along a new first axis, or one copy if K is 0; its last axis is `last`,
-   or that of the shape if `last` is 0. */
-static tensor *output(call *c, const char *name, size_t K, const tensor *like, size_t last)
+/* The dtype of an output: that of x for dx; the longest for weights, sums and the optimiser's tensors. */
+static const char *stored_as(const call *c, const char *name)
+{
+    const char *const groups[] = {"grad.", "param.", "m.", "v."}, *const sums[] = {"losses", "w", "total"};
+    tensor *x = *name == 'd' ? input_or_null(c, name + 1) : NULL;
+    if (x) return x->dtype;
+    for (size_t i = 0; i < 4; i++)
+        if (!strncmp(name, groups[i], strlen(groups[i]))) return c->longest;
+    for (size_t i = 0; i < 3; i++)
+        if (!strcmp(name, sums[i])) return c->longest;
+    return c->shortest;
+}
+
+/* A new output of zeros. */
+static tensor *output_of(call *c, const char *name, size_t axes, const size_t *shape)
 {
     tensor *t = take(1, sizeof *t);
     t->name = copy_of(name);
-    t->dtype = c->dtype;
-    if (K) t->shape[t->axes++] = K;
-    for (size_t i = 0; i < like->axes; i++) t->shape[t->axes++] = like->shape[i];
-    if (last) t->shape[t->axes - 1] = last;
-    t->data = take(count(t), item_size(t->dtype));
+    t->dtype = stored_as(c, name);
+    if (axes > MAX_AXES) die("%s: too many axes", name);
+    for (size_t i = 0; i < axes; i++) t->shape[t->axes++] = shape[i];
+    t->data = take(count(t), number_size(t->dtype));
     t->next = c->outputs;
     c->outputs = t;
     return t;
 }
 
-static const tensor scalar_shape; /* no axes */
+/* The same with the shape of a tensor, but for its last axis if `last` is not 0, and a first axis if K is not 0. */
+static tensor *output(call *c, const char *name, size_t K, const tensor *like, size_t last)
+{
+    size_t shape[MAX_AXES + 1] = {0}, axes = 0;
+    if (K) shape[axes++] = K;
+    for (size_t i = 0; i < like->axes; i++) shape[axes++] = like->shape[i];
+    if (last && axes) shape[axes - 1] = last;
+    return output_of(c, name, axes, shape);
+}
 
 static const char *text_attr(const call *c, const char *name)
 {
@@ -336,9 +428,25 @@ static double float_attr(const call *c, const char *name)
     return strtod(text_attr(c, name), NULL); /* strtod reads hexadecimal floats */
 }
 
-static size_t int_attr(const call *c, const char *name)
+static long long int_attr(const call *c, const char *name)
 {
-    return as_size(get(c->attrs, name, "0"));
+    return strtoll(get(c->attrs, name, "0")->text, NULL, 10);
+}
+
+static int bool_attr(const call *c, const char *name)
+{
+    return !strcmp(get(c->attrs, name, "0")->text, "true");
+}
+
+/* The attribute `name`, a list of ints, or the attribute `single` as a list of one. */
+static size_t *sizes_attr(const call *c, const char *name, const char *single, size_t *n)
+{
+    json *list = find(c->attrs, name), *one = list ? list->child : get(c->attrs, single, "0");
+    *n = 0;
+    for (json *item = one; item; item = list ? item->next : NULL) ++*n;
+    size_t *values = take(*n, sizeof *values);
+    for (size_t k = 0; k < *n; k++, one = one->next) values[k] = as_size(one);
+    return values;
 }
 
 static size_t rank_in(size_t rank, size_t R)
@@ -347,30 +455,58 @@ static size_t rank_in(size_t rank, size_t R)
     return rank;
 }
 
-/* The attribute `ranks`, or the attribute `rank` as a list of one. */
 static size_t *ranks_of(const call *c, size_t R, size_t *K)
 {
-    json *list = find(c->attrs, "ranks"), *one = list ? list->child : get(c->attrs, "rank", "0");
-    *K = 0;
-    for (json *item = one; item; item = list ? item->next : NULL) ++*K;
-    size_t *ranks = take(*K, sizeof *ranks);
-    for (size_t k = 0; k < *K; k++, one = one->next) ranks[k] = rank_in(as_size(one), R);
+    size_t *ranks = sizes_attr(c, "ranks", "rank", K);
+    for (size_t k = 0; k < *K; k++) rank_in(ranks[k], R);
     return ranks;
 }
 
-/* --- the operations, twice ----------------------------------------------------------------------------------------- */
+static void pair_attr(const call *c, const char *name, size_t pair[2])
+{
+    size_t n, *values = sizes_attr(c, name, name, &n);
+    if (n != 2) die("%s has %zu elements, expected 2", name, n);
+    memcpy(pair, values, 2 * sizeof *values);
+}
+
+/* Images (n, c, H, W), and the positions of a kernel on them. */
+typedef struct {
+    size_t n, c, H, W, kernel[2], stride[2], padding[2], H_out, W_out;
+} geometry;
+
+static geometry geometry_of(const size_t image[4], const size_t kernel[2], const size_t stride[2],
+                            const size_t padding[2])
+{
+    geometry g = {.n = image[0], .c = image[1], .H = image[2], .W = image[3]};
+    for (size_t k = 0; k < 2; k++) {
+        if (!stride[k] || !kernel[k] || padding[k] > 4096 || image[2 + k] + 2 * padding[k] < kernel[k])
+            die("a kernel that does not fit the image");
+        g.kernel[k] = kernel[k];
+        g.stride[k] = stride[k];
+        g.padding[k] = padding[k];
+    }
+    g.H_out = (g.H + 2 * padding[0] - kernel[0]) / stride[0] + 1;
+    g.W_out = (g.W + 2 * padding[1] - kernel[1]) / stride[1] + 1;
+    return g;
+}
+
+/* --- the operations, twice -------------------------------------------------------------------------------------- */
 
 #define PI 3.14159265358979323846
 
 #define real double
 #define F(name) name##_double
-#include "operations.h"
+#include "layers.h"
+#include "losses.h"
+#include "networks.h"
 #undef real
 #undef F
 
 #define real float
 #define F(name) name##_float
-#include "operations.h"
+#include "layers.h"
+#include "losses.h"
+#include "networks.h"
 #undef real
 #undef F
 
@@ -379,13 +515,39 @@ static const struct {
     void (*of_double)(call *), (*of_float)(call *);
 } operations[] = {
 #define OPERATION(name) {#name, name##_double, name##_float}
-    OPERATION(nested_linear_forward),
-    OPERATION(nested_linear_backward),
-    OPERATION(multirank_linear_forward),
-    OPERATION(multirank_linear_backward),
-    OPERATION(objective_forward),
-    OPERATION(objective_backward),
+#define BOTH(stem) OPERATION(stem##_forward), OPERATION(stem##_backward)
+    BOTH(dense),
+    BOTH(nested_linear),
+    BOTH(multirank_linear),
+    BOTH(conv2d),
+    BOTH(nested_conv2d),
+    BOTH(average_pool2d),
+    BOTH(nested_embedding),
+    BOTH(layer_norm),
+    BOTH(rms_norm),
+    BOTH(relu),
+    BOTH(gelu),
+    BOTH(silu),
+    BOTH(softmax_cross_entropy),
+    BOTH(mean_squared_error),
+    BOTH(kl_distillation),
+    BOTH(objective),
+    BOTH(weighted_sum),
+    OPERATION(analytic_weights),
+    OPERATION(softmax_weights),
+    OPERATION(gradnorm_targets),
+    BOTH(gradnorm),
+    OPERATION(renormalised),
+    BOTH(hard_orthogonality),
+    BOTH(residual_orthogonality),
+    BOTH(logits_regularisation),
+    BOTH(hidden_regularisation),
+    OPERATION(adamw_step),
+    OPERATION(sgd_step),
+    OPERATION(mlp_forward),
+    OPERATION(mlp_loss_and_grads),
     OPERATION(mlp_step),
+    OPERATION(convnet_step),
 };
 
 int main(int argc, char **argv)
@@ -398,10 +560,14 @@ int main(int argc, char **argv)
         const char *op = get(item, "op", "\"")->text;
         for (size_t i = 0; i < sizeof operations / sizeof *operations; i++) {
             if (strcmp(op, operations[i].name)) continue; /* an operation that is not here gets no file */
-            call c = {get(item, "attrs", "{"), read_tensors(get(item, "inputs", "\"")->text), NULL, "F32"};
-            for (tensor *t = c.inputs; t; t = t->next)
-                if (!strcmp(t->dtype, "F64")) c.dtype = "F64";
-            (strcmp(c.dtype, "F64") ? operations[i].of_float : operations[i].of_double)(&c);
+            call c = {.attrs = get(item, "attrs", "{"), .inputs = read_tensors(get(item, "inputs", "\"")->text)};
+            for (tensor *t = c.inputs; t; t = t->next) {
+                if (!strcmp(t->dtype, "I64")) continue;
+                if (!c.longest || item_size(t->dtype) > item_size(c.longest)) c.longest = t->dtype;
+                if (!c.shortest || item_size(t->dtype) < item_size(c.shortest)) c.shortest = t->dtype;
+            }
+            if (!c.longest) die("no floating input");
+            (strcmp(c.longest, "F64") ? operations[i].of_float : operations[i].of_double)(&c);
             const char *id = get(item, "id", "\"")->text;
             char *path = take(strlen(argv[2]) + strlen(id) + sizeof "/.safetensors", 1);
             sprintf(path, "%s/%s.safetensors", argv[2], id);
