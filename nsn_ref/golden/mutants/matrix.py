@@ -105,7 +105,7 @@ def _survivors(name, by_id, outcomes, verified):
                 "formats": found[key],
                 "equivalent": claim is not None,
                 "tried_on_random_inputs": (name, key) in verified,
-                "why": claim.reason if claim else equivalent.explanation(name, key, found[key]),
+                "why": claim.reason if claim else equivalent.explanation(name, key),
             }
         )
     return rows

@@ -1,5 +1,6 @@
 """A mutant as the runner sees it, whichever set it is from."""
 
+import importlib
 from collections.abc import Callable
 from types import ModuleType
 from typing import NamedTuple
@@ -21,12 +22,20 @@ class Planted(NamedTuple):
 
 
 def load(name):
-    """The right port that a set is made from (a callable that makes it), and its mutants.
+    """The right port that a set is made from (a function from a format to a port), and its mutants.
+
+    Parameters
+    ----------
+    name : str
+        "hand", "mechanical", or ``module:function`` for a set of one's own: the function returns the same pair.
 
     Raises
     ------
     OptionError
     """
+    if ":" in name:
+        where, _, function = name.partition(":")
+        return getattr(importlib.import_module(where), function)()
     if name not in _SETS:
         raise OptionError(f"golden mutants: unknown set {name!r}, expected one of {', '.join(_SETS)}")
     return _SETS[name]()
