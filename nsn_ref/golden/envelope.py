@@ -80,6 +80,10 @@ def _operation(function, inside="elementwise"):
     return operation
 
 
+def _closed_if_mixed(x):
+    return _closed(x) if rounding.arithmetic().is_mixed else x
+
+
 def _closed(x):
     """Every number in an array, a context or a tuple of arrays, with its additions charged."""
     if isinstance(x, tuple):
@@ -278,10 +282,6 @@ def _sum_of_patches(dy, W, x_shape, kernel, stride, padding):
     dpatches = _matmul(dy, W.T, more=(math.prod(kernel) - 1) * dy.shape[-1])
     with rounding.inside("storage"):
         return _closed_if_mixed(sum_of_patches(dpatches, x_shape, kernel, stride, padding))
-
-
-def _closed_if_mixed(x):
-    return _closed(x) if rounding.arithmetic().is_mixed else x
 
 
 @_operation
@@ -532,7 +532,7 @@ def _not_centred(x, w, b, eps):
     """With the mean subtracted after the scaling, as kernels do that keep everything in the accumulator's format."""
     with rounding.inside("accumulator"):
         mean, scale = _statistics(x, eps)
-        return _closed((x * (scale * w) + (b - mean * (scale * w)), (x * scale - mean * scale) * w + b))
+        return _closed_if_mixed((x * (scale * w) + (b - mean * (scale * w)), (x * scale - mean * scale) * w + b))
 
 
 def _statistics(x, eps):
@@ -558,7 +558,7 @@ def _combined(dx_hat, x, eps):
         (mean, scale), d = _statistics(x, eps), x.shape[-1]
         plain, along = (s.sum(axis=-1, keepdims=True) for s in (dx_hat, dx_hat * x))
         slope = (plain * mean - along) * (scale * scale * scale / d)
-        return _closed(scale * dx_hat + slope * x + (-(slope * mean) - plain * scale / d))
+        return _closed_if_mixed(scale * dx_hat + slope * x + (-(slope * mean) - plain * scale / d))
 
 
 class _RmsNormSaved(NamedTuple):

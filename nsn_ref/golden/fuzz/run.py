@@ -10,8 +10,8 @@ from nsn_ref.golden.fuzz.formulas import run
 from nsn_ref.golden.fuzz.inputs import draw
 from nsn_ref.golden.fuzz.machine import Machine
 
-AT_ONCE = 100  # trials of one input
-SAME = 10  # of them with one choice of formulas and orders; the rest of their arithmetic differs
+AT_ONCE = 200  # trials of one input
+SAME = 20  # of them with one choice of formulas and orders; the rest of their arithmetic differs
 
 
 class Outcome(NamedTuple):
