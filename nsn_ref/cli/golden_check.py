@@ -65,13 +65,21 @@ def check(
     from nsn_ref.golden.locate import suite_dir
 
     folder = suite or suite_dir()
-    cases = checker.select(suites.load(folder), op=op, lane=lane, dtype=dtype)
+    cases = checker.select(suites.load(folder), op=op, lane=None if lane == "property" else lane, dtype=dtype)
     target = _port(port or OWN_ENGINE, contract, time_limit)
     required = require or (() if port else ("*",))
     console = terminal.console()
     with terminal.progress(console, "checking", len(cases)) as progress:
-        staged = True if lane == "staged" else None
-        result = checker.check(target, cases, require=required, stop_at_first=stop, staged=staged, progress=progress)
+        result = checker.check(
+            target,
+            cases,
+            require=required,
+            stop_at_first=stop,
+            staged=True if lane == "staged" else None,
+            stored=lane != "property",
+            related=lane in (None, "property"),
+            progress=progress,
+        )
     report.show(result, console)
     for path, write in ((json_file, _json), (html_file, _html)):
         if path is not None:
