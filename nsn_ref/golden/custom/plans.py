@@ -80,18 +80,27 @@ def plan(op, *, shape=None, ranks=None, dtype="float32", lane=None, inputs=None,
     arrays = given.read(inputs) if isinstance(inputs, (str, Path)) else inputs
     sized = dict(shape or {})
     if arrays is not None:
-        sized = _sizes(op, ranks, dtype, attrs or {}, arrays, sized)
+        sized = _sizes(op, ranks, attrs or {}, arrays, sized)
     asked = requests(op, shape=sized, ranks=ranks, dtype=dtype, attrs=attrs or {})
     if arrays is not None:
         given.refuse_unknown(asked, arrays)
-    total = cost.Cost(0, 0.0, 0)
-    chosen = _lane(lane, asked, arrays, seed)
-    for request in asked:
-        total = total + _cost(request, chosen, arrays, seed)
-    return Plan(chosen, tuple(asked), seed, arrays, total)
+        for request in asked:
+            given.inputs(request, arrays)
+    other = next((r.op for r in asked if r.op not in linear.OPERATIONS), None)
+    if lane == "exact" and other:
+        there = ", ".join(sorted(linear.OPERATIONS))
+        raise OptionError(f"golden build: {other} has no exact lane here, expected one of {there}")
+    chosen = lane or "certified"
+    costs = [_cost(request, chosen, arrays, seed) for request in asked]
+    if chosen == "certified" and (why := _too_large(asked, costs, other)):
+        if lane or other:
+            raise OptionError(why)
+        chosen = "exact"
+        costs = [_cost(request, chosen, arrays, seed) for request in asked]
+    return Plan(chosen, tuple(asked), seed, arrays, cost.Cost(*map(sum, zip(*costs, strict=True))))
 
 
-def _sizes(op, ranks, dtype, attrs, arrays, shape):
+def _sizes(op, ranks, attrs, arrays, shape):
     """The sizes of given inputs; sizes that are asked for must be the same."""
     found = {}
     for name in operations(op):
@@ -103,42 +112,25 @@ def _sizes(op, ranks, dtype, attrs, arrays, shape):
     return found
 
 
-def _lane(lane, asked, arrays, seed):
-    """The lane that was asked for, if it applies; by default certified, where it is feasible, else exact."""
-    other = next((r.op for r in asked if r.op not in linear.OPERATIONS), None)
-    if lane == "exact":
-        if other:
-            there = ", ".join(sorted(linear.OPERATIONS))
-            raise OptionError(f"golden build: {other} has no exact lane here, expected one of {there}")
-        return lane
-    for request in asked:
-        count, most, what = _work(request, arrays, seed)
-        if count > most:
-            if lane is None and not other:
-                return "exact"
-            offer = "; --lane exact has no such limit" if not other else "; the exact lane is for linear layers only"
-            raise OptionError(
-                f"golden build: {request.op} of this shape is too large to certify: about {count:.2g} {what}, "
-                f"at most {most:.2g}{offer}"
-            )
-    return "certified"
-
-
-def _work(request, arrays, seed):
-    """How many operations the truth and the bounds take, how many there may be, and of which kind."""
-    if request.op in linear.OPERATIONS:
-        _, every = cost.multiply_adds(request.op, _placeholders(request), request.attrs)
-        return every, MOST_MULTIPLY_ADDS, "multiply-adds"
-    elements = sum(math.prod(x.shape) for x in _placeholders(request).values())
-    if elements <= MOST_OPERATIONS:
-        elements = cost.of_numbers(request, _inputs(request, arrays, seed)).operations
-    return elements, MOST_OPERATIONS, "operations on single numbers"
-
-
 def _cost(request, lane, arrays, seed):
     if request.op in linear.OPERATIONS:
         return cost.of_matrices(request, _placeholders(request), lane)
+    elements = sum(math.prod(x.shape) for x in _placeholders(request).values())
+    if elements > MOST_OPERATIONS:  # too many to count what is done with them
+        return cost.Cost(elements, math.inf, elements)
     return cost.of_numbers(request, _inputs(request, arrays, seed))
+
+
+def _too_large(asked, costs, other):
+    """Why the certified lane is not feasible, or None."""
+    for request, needed in zip(asked, costs, strict=True):
+        matrices_only = request.op in linear.OPERATIONS
+        most, what = (MOST_MULTIPLY_ADDS, "multiply-adds") if matrices_only else (MOST_OPERATIONS, "operations")
+        if needed.operations > most:
+            offer = "the exact lane is for linear layers only" if other else "--lane exact has no such limit"
+            size = f"about {needed.operations:.2g} {what}, at most {most:.2g}"
+            return f"golden build: {request.op} of this shape is too large to certify: {size}; {offer}"
+    return None
 
 
 def _placeholders(request):
@@ -174,12 +166,7 @@ def build(plan, *, progress=lambda requests: requests):
     ------
     NeedMorePrecision
         Given inputs on which a decision cannot be certified, or which are not exact; generated ones after 8 draws.
-    OptionError, DTypeError, ShapeError, NonFiniteError, LabelError
-        Given inputs that are not as the schema says.
     """
-    if plan.arrays is not None:
-        for request in plan.requests:
-            given.inputs(request, plan.arrays)
     return builder.assemble(_computed(plan, request) for request in progress(plan.requests))
 
 
@@ -238,9 +225,11 @@ def write(contents, out):
         if out.exists():
             out.rmdir()
         partial.rename(out)
-    except OSError as error:  # FileError among them
+    except BaseException as error:
         shutil.rmtree(partial, ignore_errors=True)
-        raise error if isinstance(error, FileError) else FileError(f"{out}: {error.strerror}") from None
+        if isinstance(error, OSError) and not isinstance(error, FileError):
+            raise FileError(f"{out}: cannot be written: {error.strerror}") from None
+        raise
 
 
 def check_new(out):
