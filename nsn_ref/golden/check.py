@@ -32,7 +32,7 @@ class CaseResult(NamedTuple):
         from nsn_ref.golden.diagnosis import diagnose  # only failures need it
 
         wrong = [t.name for t in self.tensors if not t.passed]
-        if not wrong:
+        if not wrong or self.answer is None:  # a relation has several answers
             return {}
         return diagnose(self.case, self.answer, wrong[:1] if self.case.op in stages.NETS else wrong, self.earlier)
 
