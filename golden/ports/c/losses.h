@@ -104,7 +104,7 @@ static void F(mean_squared_error_backward)(call *c)
 static void F(kl_distillation_forward)(call *c)
 {
     tensor *z = input(c, "z"), *teacher = input(c, "teacher_z");
-    F(matrix) student_rows = F(rows)(z), teacher_rows = F(rows)(teacher);
+    F(matrix) student_rows = F(rows)(z), teacher_rows = F(view)(teacher->data, student_rows.rows, student_rows.cols);
     F(matrix) p = F(rows)(output(c, "p", 0, z, 0)), q = F(rows)(output(c, "q", 0, z, 0));
     const real T = (real)float_attr(c, "temperature");
     real sum = 0;
@@ -125,7 +125,7 @@ static void F(kl_distillation_forward)(call *c)
 static void F(kl_distillation_backward)(call *c)
 {
     tensor *z = input(c, "z"), *teacher = input(c, "teacher_z");
-    F(matrix) student_rows = F(rows)(z), teacher_rows = F(rows)(teacher);
+    F(matrix) student_rows = F(rows)(z), teacher_rows = F(view)(teacher->data, student_rows.rows, student_rows.cols);
     F(matrix) dz = F(rows)(output(c, "dz", 0, z, 0)), dteacher = F(rows)(output(c, "dteacher_z", 0, teacher, 0));
     const real T = (real)float_attr(c, "temperature");
     real scale = F(scalar)(c, "dloss") * T / (F(takes_mean)(c) ? dz.rows : 1);

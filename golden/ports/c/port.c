@@ -4,7 +4,7 @@
        nsn-ref golden check cmd:./port
 
    This file reads calls.json and the tensors, and writes the answers. layers.h, losses.h and networks.h compute; they
-   are compiled twice, in double and in float. float16 and bfloat16 are formats of tensors only: arithmetic is in float. */
+   are compiled twice, in double and in float. float16 and bfloat16 are formats of tensors only, read as float. */
 
 #include <ctype.h>
 #include <errno.h>
