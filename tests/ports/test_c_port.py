@@ -4,9 +4,11 @@ import json
 import shutil
 import subprocess
 
+import ml_dtypes
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
+from short_formats import assert_rounds_to_nearest_even
 
 from nsn_ref.golden import check as checker
 from nsn_ref.golden import contracts, ports, report, suite
@@ -41,6 +43,11 @@ def test_the_c_port_passes_every_case(dtype, cases, program):
         pytest.skip(f"the suite has no cases in {dtype}")
     result = checker.check(ports.load(f"cmd:{program}"), chosen, require=["*"])
     assert result.passed, report.verdict(result)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
+def test_short_formats_are_rounded_to_nearest_even(dtype, program):
+    assert_rounds_to_nearest_even(ports.load(f"cmd:{program}"), dtype)
 
 
 def test_a_gradient_that_overwrites_is_caught(cases, tmp_path):

@@ -5,8 +5,10 @@ import math
 import shutil
 import subprocess
 
+import ml_dtypes
 import numpy as np
 import pytest
+from short_formats import assert_rounds_to_nearest_even
 
 from nsn_ref.analysis.cost import Layer, network_cost
 from nsn_ref.golden import check as checker
@@ -30,6 +32,11 @@ def test_the_js_port_passes_every_case(dtype, cases):
         pytest.skip(f"the suite has no cases in {dtype}")
     result = checker.check(ports.load(f"cmd:{NODE} {FOLDER / 'port.mjs'}"), chosen, require=["*"])
     assert result.passed, report.verdict(result)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
+def test_short_formats_are_rounded_to_nearest_even(dtype):
+    assert_rounds_to_nearest_even(ports.load(f"cmd:{NODE} {FOLDER / 'port.mjs'}"), dtype)
 
 
 def test_a_rank_that_is_off_by_one_is_caught(cases, tmp_path):
