@@ -124,7 +124,7 @@ def silu(z):
 
 def softmax_cross_entropy(z, *, labels, targets, reduction, ignore_index, label_smoothing):
     """-sum t ln softmax(z), for labels (integers) or target probabilities."""
-    C, counts = z.shape[-1], np.ones(z.shape[:-1])
+    C, counts = z.shape[-1], np.ones(z.shape[:-1], bool)
     if targets == "labels":
         labels, counts = jax.nn.one_hot(labels, C, dtype=z.dtype), labels != ignore_index
     t = (1 - label_smoothing) * labels + label_smoothing / C
