@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -215,6 +216,43 @@ def test_sums_that_may_round_are_no_exact_case(dtype, bits):
     inputs["x"][:, 1] = 2.0 ** (bits + 1)
     with pytest.raises(NeedMorePrecision):
         exact_outputs("dense_forward", dtype, inputs, {})
+
+
+def in_random_order(a, b, rng):
+    """A product of matrices that adds its terms one by one, in any order, in the format of the factors."""
+    total = np.zeros((len(a), b.shape[1]), a.dtype)
+    for k in rng.permutation(a.shape[1]):
+        total = total + a[:, k, None] * b[k]
+    return total
+
+
+def truncated(x, bits):
+    mantissa, exponent = np.frexp(x)
+    return np.ldexp(np.trunc(np.ldexp(mantissa, bits)), exponent - bits).astype(x.dtype)
+
+
+@pytest.mark.parametrize("stem", ["dense", "nested_linear", "multirank_linear"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_correct_arithmetic_of_every_format_is_accepted(dtype, stem, tmp_path, numpy_port, port_of, rng):
+    """Sums in any order; operands cut off, where they may be; every product of matrices stored, or none."""
+    shape = {"n": 9, "d_in": 60, "d_out": 40} | ({} if stem == "dense" else {"R": 30})
+    custom.build_cases(stem, tmp_path / "own", dtype=dtype, shape=shape, ranks=None if stem == "dense" else [30, 1, 13])
+    cases = suite.load(tmp_path / "own")
+    storage = np.dtype(contracts.default(dtype).storage)
+
+    def matmul(a, b, stores):
+        if dtype == "tf32":
+            a, b = truncated(a, 11), truncated(b, 11)
+        if dtype == "bfloat16_master":  # factors are bfloat16 whatever is stored
+            a, b = (x.astype(storage).astype(x.dtype) for x in (a, b))
+        product = in_random_order(a, b, rng)
+        return product.astype(storage).astype(product.dtype) if stores else product
+
+    for stores in (False, True):
+        numpy_port.matmul = partial(matmul, stores=stores)
+        report = check(port_of(numpy_port.run), cases, require=["*"])
+        assert [(r.case.id, r.error, r.tensors) for r in report.results if r.status != "passed"] == []
+        assert 0 < max(t.rho for r in report.results for t in r.tensors) <= 1
 
 
 def test_a_layer_of_hundreds_by_hundreds_takes_seconds(tmp_path, numpy_port, port_of):
