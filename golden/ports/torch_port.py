@@ -85,6 +85,8 @@ def linear(x, W, b=None):
 
 def conv2d(x, W, b=None, stride=1, padding=0):
     """Convolution."""
+    if x.dtype == torch.float16:  # PyTorch would sum the gradient of W in float16 on a CPU
+        return F.conv2d(x.float(), W.float(), None if b is None else b.float(), stride, padding).to(x.dtype)
     return mixed(F.conv2d, x, W, b, stride, padding)
 
 
@@ -296,8 +298,14 @@ def pick(function, *names):
 
 
 def norm(function, *names):
-    """A norm over the last axis."""
-    return lambda t, attrs: function(t["x"], t["w"].shape, *(t[name] for name in names), eps=attrs["eps"])
+    """A norm over the last axis, in float32 at least: PyTorch would sum the gradient of b in the format of x."""
+
+    def run_norm(t, attrs):
+        long = torch.promote_types(t["x"].dtype, torch.float32)
+        y = function(t["x"].to(long), t["w"].shape, *(t[name].to(long) for name in names), eps=attrs["eps"])
+        return y.to(t["x"].dtype)
+
+    return run_norm
 
 
 LAYER, PAIR = ("x", "A", "B", "b"), ("x", "W", "b")

@@ -6,6 +6,8 @@ The result depends on the inputs and the table of cases only, so a second build 
 import json
 import math
 
+import numpy as np
+
 from nsn_ref.certify import formats
 from nsn_ref.errors import FileError, NeedMorePrecision, SuiteError
 from nsn_ref.files import write_atomically
@@ -15,6 +17,7 @@ from nsn_ref.golden.suite import KINDS, MANIFEST, SCHEMA_VERSION, file_name
 
 SUITE_VERSION = "1"
 SCHEMA_FILE = "../schema/manifest.schema.json"
+LARGE = 1000  # elements of x
 SUMS = "any order, fused or not"
 
 
@@ -96,8 +99,21 @@ def _truth(case, inputs):
     inputs = {name: inputs[name] for name in operation.tensors("inputs", design.attrs)}
     expected = truth.expected(design.op, inputs, design.attrs)
     expected = {name: expected[name] for name in operation.tensors("outputs", design.attrs)}
-    bounds = truth.bounds(design.op, design.lane, case.dtype, inputs, design.attrs, expected)
+    bounds = _bounds(design, case.dtype, inputs, expected)
     return inputs, expected, {name: bounds[name] for name in expected}
+
+
+def _bounds(design, dtype, inputs, expected):
+    """Of a large linear layer in the exact lane by products of magnitudes, which are as good and much faster."""
+    from nsn_ref.golden.custom import certificate, linear  # which import this module
+
+    large = design.lane == "exact" and design.op in linear.OPERATIONS and inputs["x"].size > LARGE
+    if not large:
+        return truth.bounds(design.op, design.lane, dtype, inputs, design.attrs, expected)
+    proved = certificate.exact_outputs(design.op, dtype, inputs, design.attrs)
+    if any((proved[name] != x).any() for name, x in expected.items()):
+        raise NeedMorePrecision("the exact result is not the truth")
+    return {name: np.zeros(x.shape) for name, x in expected.items()}
 
 
 def _entry(case, inputs, expected, bounds):

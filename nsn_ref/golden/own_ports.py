@@ -25,8 +25,10 @@ class OwnPort:
         dtypes = {t.master: inputs[name].dtype for name, t in declared.items() if t.kind == "float"}
         wide = {name: _wide(x) if declared[name].kind == "float" else x for name, x in inputs.items()}
         outputs = as_arrays(evaluate(self._make_engine(), op, wide, attrs))
-        masters = {name: t.master for name, t in schema.operation(op).tensors("outputs", attrs).items()}
-        return {name: x.astype(_dtype(dtypes, masters[name])) for name, x in outputs.items()}
+        results = schema.operation(op).tensors("outputs", attrs)
+        if any(dtype.name not in FLOATS for dtype in dtypes.values()):  # intermediates were never rounded
+            results = {name: t for name, t in results.items() if not t.optional}
+        return {name: outputs[name].astype(_dtype(dtypes, t.master)) for name, t in results.items()}
 
     def open(self, attrs):
         """A session: engines keep nothing between calls."""

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from nsn_ref.golden import schema
-from nsn_ref.golden.cases.case import Design
+from nsn_ref.golden import contracts, schema
+from nsn_ref.golden.cases.case import Design, dtype_of
 from nsn_ref.golden.evaluate import evaluate, reference
 
 # An odd number with one bit more than the next shorter format has; within its own format with some to spare.
@@ -17,11 +17,16 @@ LARGE = {
 }
 # Bits of the significand of a factor that a correct port may round it to.
 OPERAND_BITS = {"float64": 53, "float32": 24, "tf32": 11, "float16": 11, "bfloat16": 8, "bfloat16_master": 8}
+# How far from 0 the input of a ReLU must lie, of the largest one: a port's rounding may not switch it.
+MARGIN = {
+    "float64": 1e-6, "float32": 1e-4, "tf32": 0.008, "float16": 0.008, "bfloat16": 0.04, "bfloat16_master": 0.02,
+}  # fmt: skip
+MOMENT = {"float16": 0.2}  # the largest root of v where 0.01 would be a subnormal square
 
 
-def normal(*shape):
-    """A draw of standard normal numbers."""
-    return lambda rng: rng.standard_normal(shape)
+def rounded(x, dtype):
+    """To the format of activations, as float64."""
+    return x.astype(dtype_of(contracts.default(dtype).storage)).astype(np.float64)
 
 
 def rising(rng, R, axis_shape):

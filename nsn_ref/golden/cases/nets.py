@@ -6,18 +6,11 @@ from typing import NamedTuple
 import numpy as np
 
 from nsn_ref import ops as reference
-from nsn_ref.golden import contracts
-from nsn_ref.golden.cases.case import ALL, Design, dtype_of
-from nsn_ref.golden.cases.draws import signs, small
+from nsn_ref.golden.cases.case import ALL, PLAIN, Design
+from nsn_ref.golden.cases.draws import MARGIN, MOMENT, rounded, signs, small
 from nsn_ref.golden.cases.mlp_step import ADAMW, name_groups
 from nsn_ref.golden.cases.objective import distinct
 from nsn_ref.golden.evaluate.nets import Recorder, convnet, mlp
-
-# How far from 0 the input of a ReLU must lie, of the largest one: a port's rounding may not switch it.
-MARGIN = {
-    "float64": 1e-6, "float32": 1e-4, "tf32": 0.02, "float16": 0.02, "bfloat16": 0.06, "bfloat16_master": 0.06,
-}  # fmt: skip
-MOMENT = {"float16": 0.2}  # the largest root of v where 0.01 would be a subnormal square
 
 
 class Net(NamedTuple):
@@ -75,14 +68,9 @@ def images(net, n, rng):
     return rng.standard_normal((n, net.widths[0], *net.image))
 
 
-def rounded(x, dtype):
-    """To the format of activations, as float64."""
-    return x.astype(dtype_of(contracts.default(dtype).storage)).astype(np.float64)
-
-
 def far_from_zero(net, params, ranks, rng, dtype):
     """Inputs for which no activation's input is near 0, at any of the ranks."""
-    candidates = rounded(images(net, 400 * net.n, rng), dtype)
+    candidates = rounded(images(net, 4000 * net.n, rng), dtype)
     margins = np.concatenate([pre_activations(net, params, candidates, r) for r in ranks], axis=1)
     largest = np.abs(margins).max()
     good = (np.abs(margins) > MARGIN[dtype] * largest / 4).all(axis=1)
@@ -119,6 +107,8 @@ def sparse(rng, rows, columns, count):
         out[i, rng.choice(columns, count, replace=False)] = rng.choice([-1.0, 1.0], count) * (1 if i < 5 else 32)
     return out
 
+
+DEEP = (*PLAIN, "bfloat16", "bfloat16_master")  # bounds grow with the depth; what remains is judged stage by stage
 
 # --- the tables -------------------------------------------------------------------------------------------------------
 
@@ -168,10 +158,10 @@ DESIGNS = (
     _ranked("mlp_loss_and_grads", "silu-batch-one-001", _GELU._replace(n=1, activation="silu"), [12, 1], "uncertainty",
             "batch of one", "A batch of one loses its axis; rank 1 and a rank above every width at once."),
     _ranked("mlp_step", "deep-001", _GELU, [11, 4], "uncertainty", "the whole step of a deeper net",
-            "The cotangent of a hidden layer is that of another layer or rank."),
+            "The cotangent of a hidden layer is that of another layer or rank.", DEEP),
     _ranked("mlp_step", "deep-dense-head-001", _MLP._replace(head="dense", activation="gelu", n=7), [5, 12, 2],
             "classification", "decay of the biases", "Biases are not decayed, or s is; t is that of another step.",
-            t=3),
+            DEEP, t=3),
     _ranked("convnet_step", "relu-001", _IMAGES, [6, 3], "uncertainty", "the whole step",
             "Anything in the chain: the first tensor that fails, in the order of computation, tells."),
     _ranked("convnet_step", "gelu-001", _DEEP_IMAGES, [4, 9], "classification", "pool between convolutions",
