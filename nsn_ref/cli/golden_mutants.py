@@ -61,7 +61,7 @@ def mutants(
         with _bar(console, f"{name} mutants", len(todo)) as progress:
             outcomes[name] = list(progress(made))
     verified = equivalent.verified(outcomes) if docs else ()
-    summary = matrix.summary(outcomes, folder, alarms=alarms, date=_today(), verified=verified)
+    summary = matrix.summary(outcomes, folder, alarms=alarms, date=_today(), verified=verified, sample=sample)
     _show(console, summary)
     if docs is not None:
         _write(console, docs, matrix.page(summary))

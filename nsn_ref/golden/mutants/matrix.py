@@ -14,7 +14,7 @@ TITLES = {"hand": "Hand-made mutants", "mechanical": "Mechanical mutants of the 
 _LANES = ("exact", "certified", "sequence", "staged")
 
 
-def summary(outcomes, folder, *, alarms=(), date=None, verified=()):
+def summary(outcomes, folder, *, alarms=(), date=None, verified=(), sample=None):
     """Everything that the page states, ready for JSON.
 
     Parameters
@@ -25,6 +25,8 @@ def summary(outcomes, folder, *, alarms=(), date=None, verified=()):
         Of the suite.
     alarms : sequence of Alarms
     date : str, optional
+    sample : int, optional
+        How many mutants of each set were drawn. Default: all.
     verified : collection of (str, str)
         Set and id of mutants whose equivalence has been tried on random inputs just now.
     """
@@ -32,6 +34,7 @@ def summary(outcomes, folder, *, alarms=(), date=None, verified=()):
     listed = json.loads(manifest)
     return {
         "date": date,
+        "sample": sample,
         "suite_version": listed["suite_version"],
         "cases": len(listed["cases"]),
         "manifest_sha256": hashlib.sha256(manifest).hexdigest(),
@@ -93,7 +96,7 @@ def _survivors(name, by_id, outcomes, verified):
     found = {}
     for o in outcomes:
         if o.status == "survived":
-            found.setdefault(o.mutant, []).append(o.dtype)
+            found.setdefault(o.mutant, {})[o.dtype] = o.detail
     rows = []
     for key in sorted(found):
         claim = equivalent.EQUIVALENT[name].get(key)
@@ -102,7 +105,8 @@ def _survivors(name, by_id, outcomes, verified):
                 "mutant": key,
                 "family": by_id[key].family,
                 "what": by_id[key].what,
-                "formats": found[key],
+                "formats": list(found[key]),
+                "details": found[key],
                 "equivalent": claim is not None,
                 "tried_on_random_inputs": (name, key) in verified,
                 "why": claim.reason if claim else equivalent.explanation(name, key),
@@ -116,7 +120,12 @@ def _survivors(name, by_id, outcomes, verified):
 
 def page(made):
     """docs/kill-matrix.md."""
-    parts = [_HEAD.format(**made), _numbers(made)]
+    parts = [_HEAD.format(**made)]
+    if made["sample"] is not None:
+        parts.append(
+            f"**A sample**: {made['sample']} mutants of each set, drawn with a seed; without `--sample` all run."
+        )
+    parts.append(_numbers(made))
     for name, about in made["sets"].items():
         parts += [f"## {TITLES[name]}\n\n{_ABOUT[name].format(**about)}", _rates(about)]
         if name == "mechanical":

@@ -35,7 +35,7 @@ class Outcome(NamedTuple):
     how: str = ""  # "value", "error", "coverage", "time limit" or "crash"
     case: str = ""  # the first that it failed
     lane: str = ""  # of that case; "staged" where only a stage, recomputed on the port's own tensors, was wrong
-    detail: str = ""  # the tensor, or what was raised
+    detail: str = ""  # the tensor, what was raised, or for a survivor whether any case reached the mistake
     kills: tuple = ()  # with `full`, (case id, lane) of all that it failed
     caught: tuple = ()  # the fixed tolerances that would have caught it
     seconds: float = 0.0
@@ -212,7 +212,8 @@ def _spread(results):
 def _attempt(task, right):
     """Check one mutant."""
     start = time.perf_counter()
-    mutant, first, lane, kills, alive, nets = right.mutants[task.mutant], None, "", [], False, []
+    mutant, first, lane, kills, alive = right.mutants[task.mutant], None, "", [], False
+    nets, different = [], 0
     left = set(policies.FIXED) if task.compared else set()
 
     def outcome(status, how="", detail=""):
@@ -235,8 +236,10 @@ def _attempt(task, right):
         if changed:
             first, lane = first or result, lane or case.lane
             kills += [(case.id, case.lane)] if task.full else []
-        elif result.answer is not None and case.op in stages.NETS:
-            nets.append(result)
+        elif result.answer is not None and _differs(result, expected):
+            different += 1
+            if case.op in stages.NETS:
+                nets.append(result)
         if first and alive and not left and not task.full:  # before it has answered once, it may still be dead
             break
     if first is not None:
@@ -248,7 +251,15 @@ def _attempt(task, right):
             lane = "staged"
             return outcome("killed", "value", f"{wrong.name}, rho {wrong.rho:.3g}")
     first = None
-    return outcome("survived")
+    return outcome("survived", detail=f"differs from the right port in {different} cases")
+
+
+def _differs(result, expected):
+    """Whether an answer is another than the right port's: where it is not, neither are its stages."""
+    own, other = result.answer, expected.answer
+    return own.keys() != other.keys() or any(
+        not np.array_equal(own[name], x, equal_nan=True) for name, x in other.items()
+    )
 
 
 def _wrong_stage(result):
