@@ -19,7 +19,10 @@ def run(op, inputs, attrs):
     if op not in OPERATIONS:
         raise NotImplementedError(op)
     wide = {name: x if x.dtype.name in ("float64", "int64") else x.astype(np.float32) for name, x in inputs.items()}
-    outputs = OPERATIONS[op](wide, attrs)
+    if op in ("mlp_step", "convnet_step"):
+        outputs = training_step(wide, attrs, lambda name, x: x.astype(dtype(name, inputs)).astype(x.dtype))
+    else:
+        outputs = OPERATIONS[op](wide, attrs)
     short = any(x.dtype.name not in ("float64", "float32", "int64") for x in inputs.values())
     if short and "param.s" in inputs:  # the stages of a net were never rounded, so they are not returned
         outputs = {name: x for name, x in outputs.items() if name.split(".")[0] not in STAGES}
@@ -623,12 +626,12 @@ def loss_and_grads(t, attrs):
     return outputs | {f"grad.{name}": g for name, g in grads.items()}
 
 
-def training_step(t, attrs):
-    """Loss and gradients, then AdamW; the log-variances have no decay."""
+def training_step(t, attrs, stored):
+    """Loss and gradients, then AdamW on the gradients as they are returned; the log-variances have no decay."""
     outputs = loss_and_grads(t, attrs)
     for key, p in group(t, "param").items():
         decay = 0.0 if key == "s" else attrs["weight_decay"]
-        new = adamw(p, outputs[f"grad.{key}"], t[f"m.{key}"], t[f"v.{key}"], decay, attrs)
+        new = adamw(p, stored(f"grad.{key}", outputs[f"grad.{key}"]), t[f"m.{key}"], t[f"v.{key}"], decay, attrs)
         outputs |= {f"{prefix}.{key}": x for prefix, x in zip(("param", "m", "v"), new, strict=True)}
     return outputs
 

@@ -24,7 +24,10 @@ class OwnPort:
         declared = schema.operation(op).tensors("inputs", attrs)
         dtypes = {t.master: inputs[name].dtype for name, t in declared.items() if t.kind == "float"}
         wide = {name: _wide(x) if declared[name].kind == "float" else x for name, x in inputs.items()}
-        outputs = as_arrays(evaluate(self._make_engine(), op, wide, attrs))
+        engine = self._make_engine()
+        if dtypes.get(True, np.dtype(np.float64)).name not in FLOATS:
+            engine = engine._replace(adamw_step=_of_stored(engine.adamw_step, dtypes[True]))
+        outputs = as_arrays(evaluate(engine, op, wide, attrs))
         results = schema.operation(op).tensors("outputs", attrs)
         if any(dtype.name not in FLOATS for dtype in dtypes.values()):  # intermediates were never rounded
             results = {name: t for name, t in results.items() if not t.optional}
@@ -38,6 +41,11 @@ class OwnPort:
 class _Session:
     def __init__(self, port):
         self.call = port.run
+
+
+def _of_stored(step, dtype):
+    """A step on the gradient as it is returned."""
+    return lambda p, g, *state, **options: step(p, g.astype(dtype).astype(p.dtype), *state, **options)
 
 
 def _wide(x):
