@@ -34,8 +34,12 @@ def run(op, inputs, attrs):
     @jax.jit
     def compute(t):
         wide = {name: x.astype(jnp.promote_types(x.dtype, "float32")) for name, x in t.items()}
-        outputs = OPERATIONS[op](wide | labels, attrs)
+        outputs = OPERATIONS[op](wide | labels, attrs | ({"store": store} if op in NETS else {}))
         return {name: x.astype(stored_as(name, floats)) for name, x in outputs.items()}
+
+    def store(name, x):
+        """A number as it is returned, so that the next stage gets the same."""
+        return x.astype(stored_as(name, floats)).astype(x.dtype)
 
     return {name: np.asarray(x) for name, x in compute(floats).items()}
 
@@ -282,9 +286,10 @@ def loss_and_grads(net, t, attrs):
     """Losses at every rank, the objective, and its gradients."""
 
     def total(params):
-        logits = jnp.stack([net(params, t["x"], rank, attrs["activation"]) for rank in attrs["ranks"]])
+        each = [net(params, t["x"], rank, attrs["activation"]) for rank in attrs["ranks"]]
+        logits = attrs["store"]("logits", jnp.stack(each))
         log_p = jax.nn.log_softmax(logits)[:, np.arange(len(t["targets"])), t["targets"]]
-        losses = -log_p.mean(axis=1)
+        losses = attrs["store"]("losses", -log_p.mean(axis=1))
         value = objective(losses, params["s"], ranks=attrs["ranks"], variant=attrs["variant"])
         return value, {"logits": logits, "losses": losses, "total": value}
 
@@ -297,7 +302,8 @@ def step(net, t, attrs):
     outputs = loss_and_grads(net, t, attrs)
     for key, p in parameters(t).items():
         decay = 0.0 if key == "s" else attrs["weight_decay"]
-        new = adamw(p, outputs[f"grad.{key}"], t[f"m.{key}"], t[f"v.{key}"], decay, attrs)
+        g = attrs["store"](f"grad.{key}", outputs[f"grad.{key}"])
+        new = adamw(p, g, t[f"m.{key}"], t[f"v.{key}"], decay, attrs)
         outputs |= {f"{name}.{key}": x for name, x in zip(("param", "m", "v"), new, strict=True)}
     return outputs
 
@@ -329,6 +335,7 @@ def both_ways(stem, function, arguments, output, constants=()):
 
 
 LAYER = ("x", "A", "B", "b")
+NETS = ("mlp_forward", "mlp_loss_and_grads", "mlp_step", "convnet_step")
 OPERATIONS = {
     **both_ways("dense", dense, ("x", "W", "b"), "y"),
     **both_ways("nested_linear", nested_linear, LAYER, "y"),

@@ -127,6 +127,13 @@ static void F(run_back)(const F(network) *net, const F(pass) *pass, F(images) dz
     }
 }
 
+/* Round numbers as the output of that name is: what is returned is what the next stage gets. */
+static void F(store)(const call *c, const char *name, size_t n, real *x)
+{
+    const char *dtype = stored_as(c, name);
+    if (item_size(dtype) == 2) unpack(dtype, n, packed(dtype, n, x), x);
+}
+
 static F(images) F(batch)(const call *c)
 {
     tensor *x = input(c, "x");
@@ -176,9 +183,11 @@ static void F(mlp_loss_and_grads)(call *c)
     for (size_t k = 0; k < K; k++) {
         passes[k].rank = ranks[k];
         F(images) z = F(run)(&net, x, &passes[k]);
+        F(store)(c, "logits", F(numbers)(z), z.at);
         memcpy(logits + k * x.n * classes, z.at, x.n * classes * sizeof(real));
         losses[k] = F(mean_loss)(z, targets);
     }
+    F(store)(c, "losses", K, losses);
     real *dlosses = take(K, sizeof *dlosses);
     *F(number)(c, "total") = F(objective)(c, losses, s->data, ranks, K, w);
     F(objective_grads)(c, losses, s->data, ranks, K, 1, dlosses, input(&grads, "grad.s")->data);
@@ -196,6 +205,7 @@ static void F(mlp_step)(call *c)
     for (tensor *g = c->outputs, *next; g; g = next) {
         next = g->next;
         if (strncmp(g->name, "grad.", 5)) continue;
+        F(store)(c, g->name, count(g), g->data);
         const char *key = g->name + 5, *const groups[] = {"param", "m", "v"};
         real *new[3];
         const real *old[3];

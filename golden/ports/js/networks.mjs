@@ -1,5 +1,6 @@
 // Networks: every stage of the forward pass at one rank, losses and gradients at K ranks, a training step.
 
+import { store } from "./formats.mjs";
 import { averagePool, averagePoolBackward, convolution, convolutionBackward } from "./layers.mjs";
 import { emptyGrads, linearBackward } from "./layers.mjs";
 import { ACTIVATIONS, layersOf, linear, map, size, zeros } from "./nsn.mjs";
@@ -75,9 +76,10 @@ export const netForward = (t, { rank, activation }) => run(group(t, "param"), t.
 export function lossAndGrads(t, attrs) {
   const params = group(t, "param");
   const passes = attrs.ranks.map((rank) => run(params, t.x, rank, attrs.activation));
+  for (const { stages } of passes) stages.logits = store(stages.logits, "logits", t);
   const heads = passes.map(({ stages }) => ({ z: stages.logits, targets: t.targets }));
-  const losses = zeros(t.x, passes.length);
-  losses.data.set(heads.map((head) => crossEntropy(head, LABELS).loss.data[0]));
+  const each = heads.map((head) => crossEntropy(head, LABELS).loss.data[0]);
+  const losses = store({ shape: [each.length], data: t.x.data.constructor.from(each) }, "losses", t);
   const { total, w } = objective({ losses, s: params.s }, attrs);
   const { dlosses, ds } = objectiveBackward({ losses, s: params.s }, 1, attrs);
   const grads = layersOf(params).map(emptyGrads);
@@ -96,7 +98,7 @@ export function lossAndGrads(t, attrs) {
 export function trainingStep(t, attrs) {
   const out = lossAndGrads(t, attrs);
   for (const [key, p] of Object.entries(group(t, "param"))) {
-    const state = { p, g: out[`grad.${key}`], m: t[`m.${key}`], v: t[`v.${key}`] };
+    const state = { p, g: store(out[`grad.${key}`], `grad.${key}`, t), m: t[`m.${key}`], v: t[`v.${key}`] };
     const next = adamw(state, { ...attrs, weight_decay: key === "s" ? 0 : attrs.weight_decay });
     Object.assign(out, { [`param.${key}`]: next.p, [`m.${key}`]: next.m, [`v.${key}`]: next.v });
   }

@@ -6,6 +6,7 @@
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { LENGTHS, storedAs } from "./formats.mjs";
 import { OPERATIONS } from "./operations.mjs";
 import { decode, encode } from "./safetensors.mjs";
 
@@ -23,16 +24,6 @@ function fromHex(text) {
 function readAttrs(attrs) {
   const isHex = (value) => typeof value === "string" && /^-?0x/.test(value);
   return Object.fromEntries(Object.entries(attrs).map(([name, v]) => [name, isHex(v) ? fromHex(v) : v]));
-}
-
-const LENGTHS = { BF16: 2, F16: 2, F32: 4, F64: 8 };
-
-/** The dtype of an output; where inputs have two: weights, sums and the optimiser's tensors have the longer one. */
-function storedAs(name, inputs) {
-  if (name.startsWith("d") && name.slice(1) in inputs) return inputs[name.slice(1)].dtype;
-  const dtypes = Object.values(inputs).map((t) => t.dtype).filter((dtype) => dtype in LENGTHS);
-  dtypes.sort((a, b) => LENGTHS[a] - LENGTHS[b]);
-  return /^(grad|param|m|v)\.|^(losses|w|total)$/.test(name) ? dtypes.at(-1) : dtypes[0];
 }
 
 /** Outputs with their dtypes. Stages of a net that were computed in float32 and then rounded are left out: the next one
