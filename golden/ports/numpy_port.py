@@ -19,8 +19,8 @@ def run(op, inputs, attrs):
     if op not in OPERATIONS:
         raise NotImplementedError(op)
     wide = {name: x if x.dtype.name in ("float64", "int64") else x.astype(np.float32) for name, x in inputs.items()}
-    if op in ("mlp_step", "convnet_step"):
-        outputs = training_step(wide, attrs, lambda name, x: x.astype(dtype(name, inputs)).astype(x.dtype))
+    if op in TRAINING:
+        outputs = TRAINING[op](wide, attrs, lambda name, x: x.astype(dtype(name, inputs)).astype(x.dtype))
     else:
         outputs = OPERATIONS[op](wide, attrs)
     short = any(x.dtype.name not in ("float64", "float32", "int64") for x in inputs.values())
@@ -607,11 +607,11 @@ def mlp_forward(t, attrs):
     return forward_net(group(t, "param"), t["x"], attrs["rank"], attrs)[0]
 
 
-def loss_and_grads(t, attrs):
-    """Forward at every rank, objective, backward."""
+def loss_and_grads(t, attrs, stored):
+    """Forward at every rank, objective, backward; what is returned is used as it is returned."""
     P, plain = group(t, "param"), {"targets": "labels", "reduction": "mean", "ignore_index": -100, "label_smoothing": 0}
     stages, backs = zip(*(forward_net(P, t["x"], rank, attrs) for rank in attrs["ranks"]), strict=True)
-    with_labels = [{"z": each["logits"], "targets": t["targets"]} for each in stages]
+    with_labels = [{"z": stored("logits", each["logits"]), "targets": t["targets"]} for each in stages]
     losses = np.stack([softmax_cross_entropy_forward(each, plain)["loss"] for each in with_labels])
     of_objective = {"losses": losses, "s": P["s"], "dtotal": np.ones((), losses.dtype)}
     weighed = objective_backward(of_objective, attrs)
@@ -628,7 +628,7 @@ def loss_and_grads(t, attrs):
 
 def training_step(t, attrs, stored):
     """Loss and gradients, then AdamW on the gradients as they are returned; the log-variances have no decay."""
-    outputs = loss_and_grads(t, attrs)
+    outputs = loss_and_grads(t, attrs, stored)
     for key, p in group(t, "param").items():
         decay = 0.0 if key == "s" else attrs["weight_decay"]
         new = adamw(p, stored(f"grad.{key}", outputs[f"grad.{key}"]), t[f"m.{key}"], t[f"v.{key}"], decay, attrs)
@@ -636,6 +636,7 @@ def training_step(t, attrs, stored):
     return outputs
 
 
+TRAINING = {"mlp_loss_and_grads": loss_and_grads, "mlp_step": training_step, "convnet_step": training_step}
 STEMS = (
     "dense", "nested_linear", "multirank_linear", "nested_embedding", "conv2d", "nested_conv2d", "average_pool2d",
     "layer_norm", "rms_norm", "relu", "gelu", "silu", "softmax_cross_entropy", "mean_squared_error", "kl_distillation",
@@ -651,7 +652,5 @@ OPERATIONS = {
     "adamw_step": adamw_step,
     "sgd_step": sgd_step,
     "mlp_forward": mlp_forward,
-    "mlp_loss_and_grads": loss_and_grads,
-    "mlp_step": training_step,
-    "convnet_step": training_step,
+    **TRAINING,
 }

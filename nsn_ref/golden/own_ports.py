@@ -25,8 +25,16 @@ class OwnPort:
         dtypes = {t.master: inputs[name].dtype for name, t in declared.items() if t.kind == "float"}
         wide = {name: _wide(x) if declared[name].kind == "float" else x for name, x in inputs.items()}
         engine = self._make_engine()
-        if dtypes.get(True, np.dtype(np.float64)).name not in FLOATS:
-            engine = engine._replace(adamw_step=_of_stored(engine.adamw_step, dtypes[True]))
+        if any(dtype.name not in FLOATS for dtype in dtypes.values()):
+            engine = (
+                Engine(
+                    _Storing(engine.ops, dtypes.get(False)),
+                    _of_stored(engine.adamw_step, dtypes[True]),
+                    engine.sgd_step,
+                )
+                if True in dtypes
+                else engine
+            )
         outputs = as_arrays(evaluate(engine, op, wide, attrs))
         results = schema.operation(op).tensors("outputs", attrs)
         if any(dtype.name not in FLOATS for dtype in dtypes.values()):  # intermediates were never rounded
@@ -41,6 +49,21 @@ class OwnPort:
 class _Session:
     def __init__(self, port):
         self.call = port.run
+
+
+class _Storing:
+    """Operations whose cross-entropy works on the logits as they are returned."""
+
+    def __init__(self, ops, dtype):
+        self._ops, self._dtype = ops, dtype
+
+    def __getattr__(self, name):
+        return getattr(self._ops, name)
+
+    def softmax_cross_entropy_forward(self, z, targets, **options):
+        """As the engine's."""
+        stored = z if self._dtype is None else z.astype(self._dtype).astype(z.dtype)
+        return self._ops.softmax_cross_entropy_forward(stored, targets, **options)
 
 
 def _of_stored(step, dtype):
