@@ -30,9 +30,9 @@ def test_every_operation_is_fuzzed_but_the_convolutional_net():
 
 @pytest.mark.parametrize("dtype", contracts.DEFAULTS)
 def test_no_correct_arithmetic_is_rejected(dtype, rng):
-    outcomes = [fuzz(op, dtype, 100, rng) for op in (*SINGLE, "mlp_step")]
+    outcomes = [fuzz(op, dtype, 200, rng) for op in (*SINGLE, "mlp_step")]
     assert [o for o in outcomes if o.rejected] == []
-    assert sum(o.trials for o in outcomes) == 100 * len(outcomes)
+    assert sum(o.trials for o in outcomes) == 200 * len(outcomes)
     assert 0.5 < max(o.rho for o in outcomes) <= 1  # the bounds are not loose everywhere
 
 
@@ -166,8 +166,8 @@ def test_the_report_says_what_was_tried():
 
 def test_the_command_prints_the_figure_and_refuses_nonsense(tmp_path, capsys):
     path = tmp_path / "fuzz.md"
-    assert main(["--trials", "100", "--op", "relu*", "--dtype", "float32", "--markdown", str(path)]) == 0
-    assert "0 of 200 correct evaluations rejected" in capsys.readouterr().out
+    assert main(["--trials", "200", "--op", "relu*", "--dtype", "float32", "--markdown", str(path)]) == 0
+    assert "0 of 400 correct evaluations rejected" in capsys.readouterr().out
     assert "| `relu_forward` | 0.00 |" in path.read_text()
     assert main(["--op", "nothing"]) == 2
     assert "nothing to do" in capsys.readouterr().err
