@@ -9,6 +9,7 @@ from nsn_ref.golden.mutants import equivalent, planted, policies
 from nsn_ref.golden.suite import MANIFEST
 
 FIRST_RUN = "mechanical-first-run.json"
+UNREACHED = "no case of the format reaches it"
 NOTICED = ("time limit", "crash")  # whatever results are compared by
 TITLES = {"hand": "Hand-made mutants", "mechanical": "Mechanical mutants of the PyTorch port"}
 _LANES = ("exact", "certified", "sequence", "staged")
@@ -109,10 +110,20 @@ def _survivors(name, by_id, outcomes, verified):
                 "details": found[key],
                 "equivalent": claim is not None,
                 "tried_on_random_inputs": (name, key) in verified,
-                "why": claim.reason if claim else equivalent.explanation(name, key),
+                "why": claim.reason if claim else _explained(name, key, found[key]),
             }
         )
     return rows
+
+
+def _explained(name, mutant, details):
+    """What is known of a survivor, and how far each format's cases reach it."""
+    reached = {}
+    for dtype, detail in details.items():
+        reached.setdefault(UNREACHED if detail.endswith(" in 0 cases") else detail, []).append(dtype)
+    by_format = "; ".join(f"{', '.join(formats)}: {detail}" for detail, formats in reached.items())
+    known = equivalent.EXPLAINED[name].get(mutant)
+    return f"{known} ({by_format})" if known else f"{by_format}."
 
 
 # --- the page ---------------------------------------------------------------------------------------------------------
@@ -214,7 +225,11 @@ def _rates(about):
         for dtype, f in about["formats"].items()
     ]
     head = ("format", "mutants", "killed", "dead", "survived", "equivalent", "kill rate", "without equivalents")
-    return _table(head, rows)
+    note = (
+        "\n\nTF32 and bfloat16 with float32 weights have cases only for operations in which they differ from the other "
+        "formats; a mistake in another operation cannot be reached there."
+    )
+    return _table(head, rows) + (note if "tf32" in about["formats"] else "")
 
 
 def _first_run():
