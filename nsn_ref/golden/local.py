@@ -1,14 +1,16 @@
 """Judging each stage of a net by itself, on the port's own intermediates.
 
 The bound of a whole chain grows with every stage. Here each stage is recomputed from the tensors that the port itself
-returned for the stages before it, so its bound is that of one operation, however deep the net. An intermediate that
-the port did not return is computed, and its error bound carried along.
+returned for the stages before it, so its bound is about that of one operation, however deep the net. An intermediate
+that the port did not return is computed, and its error bound carried along.
 
 The value v that an output is compared with is computed in float64. It and the port's are both evaluations of one exact
 number with a bound e on their errors; that of v is e itself in float64, and in any shorter format less than e 2^-20,
 since each part of e is proportional to some unit roundoff, of which the smallest is 2^29 times that of float64.
 
-A bottleneck h is judged but not used: a port may compute z from W_r = B_r A_r instead.
+A bottleneck h is judged but not used: a port may compute z from W_r = B_r A_r instead. And a tensor that the port
+returned may be the rounding of the number that it went on with, in a wider register: one rounding to storage is
+allowed.
 """
 
 import os
@@ -19,8 +21,8 @@ import threading
 
 import numpy as np
 
-from nsn_ref.certify import rounding
-from nsn_ref.errors import NeedMorePrecision
+from nsn_ref.certify import formats, rounding
+from nsn_ref.errors import NeedMorePrecision, NonFiniteError
 from nsn_ref.golden import compare
 from nsn_ref.golden.evaluate import as_arrays, evaluate
 from nsn_ref.golden.stages import stages
@@ -75,8 +77,9 @@ def judge(case, outputs, contract):
     Returns
     -------
     list of (str, TensorResult)
-        The stage and the result for each output that the port returned, in the order of computation. It ends early
-        where a stage cannot be decided, such as a ReLU so near 0 that rounding may overturn it.
+        The stage and the result for each output that the port returned, in the order of computation. A stage that
+        cannot be decided, such as a ReLU so near 0 that rounding may overturn it, or that has no finite bound, is left
+        out.
     """
     judged = []
     with rounding.precision(contract), np.errstate(all="ignore"):
@@ -85,18 +88,32 @@ def judge(case, outputs, contract):
         for stage in stages(case.op, case.attrs):
             try:
                 made = stage.run(_call, tensors)
-            except NeedMorePrecision:
-                break
+            except (NeedMorePrecision, NonFiniteError, KeyError):  # KeyError: a tensor of such a stage before
+                made = {}
             for name in stage.outputs:
-                value = np.asarray(made[name], dtype=object)
                 own = outputs.get(name)
-                if own is not None:
+                if own is not None and name in made:
+                    value = np.asarray(made[name], dtype=object)
                     bound = slack * rounding.errors(value)
                     judged.append((stage.what, compare.tensor(name, own, rounding.values(value), bound)))
-                if name not in tensors:  # a new parameter is not the parameter
-                    usable = own is not None and not name.startswith("h.") and np.isfinite(np.float64(own)).all()
-                    tensors[name] = rounding.rounded(own) if usable else made[name]
+                if name in tensors:  # a new parameter is not the parameter
+                    continue
+                if own is not None and not name.startswith("h.") and np.isfinite(np.float64(own)).all():
+                    tensors[name] = _stored(own)
+                elif name in made:
+                    tensors[name] = made[name]
     return judged
+
+
+def _stored(x):
+    """A tensor that the port returned: it may have gone on with the number that this one is a rounding of."""
+    out = rounding.rounded(x)
+    unit = formats.named(x.dtype.name)
+    for index, number in np.ndenumerate(np.float64(x)):
+        value = float(number)
+        if value:  # what is zero was zero: gradients of unused components, a ReLU that is off
+            out[index] = rounding.Rounded(value, unit.unit_roundoff * abs(value) + unit.smallest_normal)
+    return out
 
 
 def _call(op, inputs, attrs):
