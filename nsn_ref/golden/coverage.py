@@ -8,8 +8,8 @@ from nsn_ref.golden.cases import CASES, DTYPES
 LANES = ("exact", "certified", "sequence")
 RATIONAL = (  # stems whose results can be exact
     "dense", "nested_linear", "multirank_linear", "conv2d", "nested_conv2d", "average_pool2d", "nested_embedding",
-    "relu", "mean_squared_error", "weighted_sum", "gradnorm_forward", "gradnorm_backward", "hard_orthogonality", "residual_orthogonality",
-    "logits_regularisation", "hidden_regularisation", "sgd", "mlp",
+    "relu", "mean_squared_error", "weighted_sum", "gradnorm_forward", "gradnorm_backward", "hard_orthogonality",
+    "residual_orthogonality", "logits_regularisation", "hidden_regularisation", "sgd", "mlp",
 )  # fmt: skip
 
 
