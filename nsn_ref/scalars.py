@@ -85,7 +85,7 @@ def zeros(shape, like):
     """An array of zeros of `like`'s number type."""
     if not is_object(like):
         return np.zeros(shape, dtype=number_type(like))
-    out = np.empty(shape, dtype=object)
+    out = np.empty_like(like, order="C", shape=shape) if isinstance(like, np.ndarray) else np.empty(shape, dtype=object)
     out.fill(number(0, like))
     return out
 
@@ -146,8 +146,8 @@ def _elementwise(name, float_function):
 
 def _map(function, *arrays):
     """Apply to each element of object arrays; unlike np.frompyfunc it keeps 0-d arrays arrays."""
-    arrays = np.broadcast_arrays(*arrays)
-    out = np.empty(arrays[0].shape, dtype=object)
+    arrays = np.broadcast_arrays(*arrays, subok=True)
+    out = np.empty_like(arrays[0], order="C")
     for index in np.ndindex(out.shape):
         out[index] = function(*(a[index] for a in arrays))
     return out

@@ -2,28 +2,33 @@
 
     nsn-ref golden check "cmd:python golden/ports/numpy_cmd_port.py"
 
-Needs numpy and safetensors.
+Needs numpy and safetensors, and ml_dtypes for bfloat16.
 """
 
 import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import numpy_port
 from safetensors.numpy import load_file, save_file
-
-FLOATS = ("lr", "beta1", "beta2", "eps", "weight_decay")  # attributes that are written as hexadecimal floats
 
 
 def main(calls_json, out):
     """Answer each call with a file; no file where the operation is not covered."""
     for call in json.loads(Path(calls_json).read_text())["calls"]:
-        attrs = {name: float.fromhex(x) if name in FLOATS else x for name, x in call["attrs"].items()}
+        attrs = {name: value(x) for name, x in call["attrs"].items()}
         try:
-            outputs = numpy_port.run(call["op"], load_file(call["inputs"]), attrs)
+            outputs = numpy_port.run(call["op"], load_file(call["inputs"]), attrs)  # in a session too: it keeps nothing
         except NotImplementedError:
             continue
-        save_file(outputs, Path(out) / f"{call['id']}.safetensors")
+        rows_first = {name: np.array(x, order="C") for name, x in outputs.items()}  # save_file takes memory as it lies
+        save_file(rows_first, Path(out) / f"{call['id']}.safetensors")
+
+
+def value(x):
+    """An attribute: numbers that are not integers are written as hexadecimal floats, which no name looks like."""
+    return float.fromhex(x) if isinstance(x, str) and x.lstrip("-").startswith("0x") else x
 
 
 if __name__ == "__main__":

@@ -2,113 +2,374 @@
 
     nsn-ref golden check golden/ports/torch_port.py
 
-A port is `run(op, inputs, attrs)`: NumPy arrays in, a dict of NumPy arrays out.
+A port is `run(op, inputs, attrs)`: NumPy arrays in, a dict of NumPy arrays out. Formats are those of the inputs; where
+activations are bfloat16 and weights float32, weights are rounded when they are multiplied, and gradients are float32.
 """
+
+import os
 
 import numpy as np
 import torch
-from torch.nn.functional import cross_entropy, gelu, linear, relu, softplus
+from torch.nn import functional as F  # noqa: N812
 
-ACTIVATIONS = {"relu": relu, "gelu": gelu, "gelu_tanh": lambda z: gelu(z, approximate="tanh")}
+DEVICE = os.environ.get("NSN_TORCH_DEVICE", "cpu")  # golden/ports/gpu_check.py sets it to "cuda"
+ACTIVATIONS = {
+    "relu": F.relu,
+    "gelu": lambda z: gelu(z, "none"),
+    "gelu_tanh": lambda z: F.gelu(z, approximate="tanh"),
+    "silu": F.silu,
+}
 
 
 def run(op, inputs, attrs):
     """Outputs of one operation; an operation that is not here is not covered."""
     if op not in OPERATIONS:
         raise NotImplementedError(op)
-    # torch.tensor copies: what is computed here never writes into the caller's arrays
-    outputs = OPERATIONS[op]({name: torch.tensor(x) for name, x in inputs.items()}, attrs)
-    return {name: np.asarray(x.detach()) for name, x in outputs.items()}
+    outputs = OPERATIONS[op]({name: tensor(x) for name, x in inputs.items()}, attrs)
+    return {name: array(x) for name, x in outputs.items()}
+
+
+def open(attrs):
+    """A session: this port keeps nothing between calls."""
+    return Session()
+
+
+class Session:
+    """Calls on one object."""
+
+    def call(self, op, inputs, attrs):
+        """As `run`."""
+        return run(op, inputs, attrs)
+
+
+def tensor(x):
+    """A copy: what is computed here never writes into the caller's arrays. NumPy's bfloat16 goes through its bits."""
+    if x.dtype.name == "bfloat16":
+        return torch.tensor(x.view(np.int16), device=DEVICE).view(torch.bfloat16)
+    return torch.tensor(x, device=DEVICE)
+
+
+def array(x):
+    """The reverse."""
+    x = x.detach().cpu()
+    if x.dtype == torch.bfloat16:
+        import ml_dtypes
+
+        return np.asarray(x.contiguous().view(torch.int16)).view(ml_dtypes.bfloat16)
+    return np.asarray(x)
+
+
+# --- layers -----------------------------------------------------------------------------------------------------------
+
+
+class Operand(torch.autograd.Function):
+    """A float32 weight rounded to bfloat16 for a product; its gradient is not rounded."""
+
+    @staticmethod
+    def forward(ctx, W):
+        """To bfloat16 and back."""
+        return W.bfloat16().float()
+
+    @staticmethod
+    def backward(ctx, dW):
+        """As it is."""
+        return dW
+
+
+def mixed(function, x, W, *others):
+    """A product of activations and weights, whose formats may differ; the result has that of the activations."""
+    if x.dtype == W.dtype:
+        return function(x, W, *others)
+    return function(x.float(), Operand.apply(W), *others).to(x.dtype)
+
+
+def linear(x, W, b=None):
+    """W x + b."""
+    return mixed(F.linear, x, W, b)
+
+
+def conv2d(x, W, b=None, stride=1, padding=0):
+    """Convolution."""
+    if x.dtype == torch.float16:  # PyTorch would sum the gradient of W in float16 on a CPU
+        return F.conv2d(x.float(), W.float(), None if b is None else b.float(), stride, padding).to(x.dtype)
+    return mixed(F.conv2d, x, W, b, stride, padding)
 
 
 def nested_linear(x, A, B, b, rank):
-    """Def. 1 of arXiv:2509.17874v1: B_r (A_r x) + b."""
-    return linear(linear(x, A[:rank]), B[:, :rank], b)
+    """Def. 1 of arXiv:2509.17874v1: B_r (A_r x) + b; and A_r x."""
+    h = linear(x, A[:rank])
+    return linear(h, B[:, :rank], b), h
+
+
+def nested_conv2d(x, A, B, b, rank, stride=1, padding=0):
+    """The same on patches: r kernels, then a 1 x 1 convolution."""
+    h = conv2d(x, A[:rank], None, stride, padding)
+    return conv2d(h, B[:, :rank, None, None], b), h
 
 
 def multirank_linear(x, A, B, b, ranks):
     """The layer at each rank, stacked."""
-    return torch.stack([nested_linear(x, A, B, b, r) for r in ranks])
+    return torch.stack([nested_linear(x, A, B, b, r)[0] for r in ranks])
+
+
+def gelu(z, approximate):
+    """The erf form by erfc: PyTorch's vectorised erf of float32 is up to 10 units off, more than the contract's 8."""
+    if approximate == "tanh" or z.element_size() < 4:
+        return F.gelu(z, approximate=approximate)
+    return z * torch.special.erfc(-z * 0.5**0.5) / 2
+
+
+def nested_embedding(tokens, E, B, rank):
+    """A lookup in the first columns, then B_r."""
+    h = F.embedding(tokens, E)[..., :rank]
+    return linear(h, B[:, :rank])
+
+
+# --- losses, weights, penalties ---------------------------------------------------------------------------------------
+
+
+def cross_entropy(z, targets, reduction, ignore_index, label_smoothing):
+    """Rows in front, classes behind."""
+    C = z.shape[-1]
+    targets = targets.reshape(-1, C) if targets.is_floating_point() else targets.reshape(-1)
+    options = {"reduction": reduction, "label_smoothing": label_smoothing}
+    if not targets.is_floating_point():
+        options["ignore_index"] = ignore_index
+    return F.cross_entropy(z.reshape(-1, C), targets, **options)
+
+
+def kl_distillation(z, teacher_z, temperature, reduction):
+    """T^2 KL(teacher || student)."""
+    log_p, log_q = (F.log_softmax(logits / temperature, dim=-1) for logits in (z, teacher_z))
+    n = z.numel() // z.shape[-1] if reduction == "mean" else 1
+    return (log_q.exp() * (log_q - log_p)).sum() * temperature**2 / n
 
 
 def objective(losses, s, ranks, variant):
     """Eq. 3 of arXiv:2509.17874v1, and its variants."""
     s = s[torch.tensor(ranks) - 1]
     weight = torch.exp(-s) / 2 if variant == "bounded" else torch.exp(-s)
-    penalty = {"uncertainty": s, "classification": s / 2, "bounded": softplus(s, threshold=100)}[variant]
+    penalty = {"uncertainty": s, "classification": s / 2, "bounded": F.softplus(s, threshold=100)}[variant]
     return (weight * losses + penalty).sum()
 
 
-def nested_linear_forward(t, attrs):
-    """The output y."""
-    return {"y": nested_linear(t["x"], t["A"], t["B"], t["b"], attrs["rank"])}
+def by_rank(values, ranks, R):
+    """Values at their ranks, zero elsewhere; of a rank that is listed twice the last one."""
+    out = values.new_zeros(R)
+    for value, r in zip(values, ranks, strict=True):
+        out[r - 1] = value
+    return out
 
 
-def multirank_linear_forward(t, attrs):
-    """The outputs ys."""
-    return {"ys": multirank_linear(t["x"], t["A"], t["B"], t["b"], attrs["ranks"])}
+def gradnorm_targets(weights, norms, losses, first_losses, alpha):
+    """Mean norm times the relative inverse training rates."""
+    rates = losses / first_losses
+    return (weights * norms).mean() * (rates / rates.mean()) ** alpha
 
 
-def objective_forward(t, attrs):
-    """The total."""
-    return {"total": objective(t["losses"], t["s"], attrs["ranks"], attrs["variant"])}
+def hard_orthogonality(A):
+    """How far the rows are from orthonormal."""
+    return (A @ A.T - torch.eye(len(A), dtype=A.dtype, device=A.device)).square().sum()
 
 
-def backward(forward, output, cotangent, arguments):
-    """The backward operation of a forward one: gradients d<name> of sum(cotangent * output)."""
+def distance(anchor, variant, stop_anchor):
+    """Squared distance over the number of rows."""
+    anchor = anchor.detach() if stop_anchor else anchor
+    return (anchor - variant).square().sum() / (anchor.numel() // anchor.shape[-1])
+
+
+# --- nets -------------------------------------------------------------------------------------------------------------
+
+
+def forward_net(params, x, rank, attrs):
+    """Logits at one rank, and every stage on the way by name."""
+    stages, depth = {}, attrs["depth"]
+    convolutional = x.ndim == 4
+    for i in range(depth):
+        W = [params[f"layers.{i}.{name}"] for name in ("AB" if f"layers.{i}.A" in params else "W") + "b"]
+        last = i == depth - 1
+        if convolutional and not last:
+            z, stages[f"h.{i}"] = nested_conv2d(x, *W, rank, padding=W[0].shape[-1] // 2)
+        elif len(W) == 3:
+            z, stages[f"h.{i}"] = nested_linear(x, *W, rank)
+        else:
+            z = linear(x, *W)
+        if last:
+            return z, stages
+        x = ACTIVATIONS[attrs["activation"]](z)
+        stages |= {f"z.{i}": z, f"a.{i}": x}
+        if convolutional:
+            x = F.avg_pool2d(x, 2) if i < depth - 2 else x.mean(dim=(2, 3))
+
+
+def mlp_forward(t, attrs):
+    """Logits and stages at one rank."""
+    logits, stages = forward_net(group(t, "param"), t["x"], attrs["rank"], attrs)
+    return {**stages, "logits": logits}
+
+
+def loss_and_grads(t, attrs):
+    """Forward at every rank, objective, backward."""
+    params = {key: p.requires_grad_() for key, p in group(t, "param").items()}
+    logits, stages = zip(*(forward_net(params, t["x"], rank, attrs) for rank in attrs["ranks"]), strict=True)
+    kept = [
+        {"logits": z} | {key: x for key, x in each.items() if key[0] in "za"}
+        for z, each in zip(logits, stages, strict=True)
+    ]
+    for each in kept:
+        for x in each.values():
+            x.retain_grad()
+    losses = torch.stack([F.cross_entropy(z.to(params["s"].dtype), t["targets"]) for z in logits])
+    total = objective(losses, params["s"], attrs["ranks"], attrs["variant"])
+    total.backward()
+    outputs = {"logits": torch.stack(logits), "losses": losses, "total": total}
+    outputs |= {f"grad.{key}": p.grad for key, p in params.items()}
+    for name in stages[0]:
+        outputs[name] = stacked([each[name] for each in stages], max(attrs["ranks"]) if name[0] == "h" else 0)
+    return outputs | {f"d{name}": torch.stack([each[name].grad for each in kept]) for name in kept[0]}
+
+
+def stacked(parts, top=0):
+    """One tensor for all ranks; the channels from the rank on up to `top` are zero."""
+    channels = max(top, parts[0].shape[1])
+    out = parts[0].new_zeros((len(parts), parts[0].shape[0], channels, *parts[0].shape[2:]))
+    for k, part in enumerate(parts):
+        out[k, :, : part.shape[1]] = part.detach()
+    return out
+
+
+def training_step(t, attrs):
+    """Loss and gradients, then AdamW; the log-variances have no decay."""
+    outputs = loss_and_grads(t, attrs)
+    for key, p in group(t, "param").items():
+        decay = 0.0 if key == "s" else attrs["weight_decay"]
+        step = {"p": p, "g": outputs[f"grad.{key}"], "m": t[f"m.{key}"], "v": t[f"v.{key}"]}
+        new = adamw_step(step, attrs | {"weight_decay": decay})
+        outputs |= {f"param.{key}": new["p"], f"m.{key}": new["m"], f"v.{key}": new["v"]}
+    return outputs
+
+
+def group(t, prefix):
+    """The tensors of one prefix."""
+    return {name.removeprefix(f"{prefix}."): x for name, x in t.items() if name.startswith(f"{prefix}.")}
+
+
+# --- optimisers -------------------------------------------------------------------------------------------------------
+
+
+def adamw_step(t, attrs):
+    """torch.optim.AdamW in the middle of a run; of shorter formats in float32."""
+    p, g, m, v = (wide(t[name]) for name in "pgmv")
+    hyper = {"lr": attrs["lr"], "eps": attrs["eps"], "weight_decay": attrs["weight_decay"]}
+    optimizer = torch.optim.AdamW([p], betas=(attrs["beta1"], attrs["beta2"]), **hyper)
+    optimizer.state[p] = {"step": torch.tensor(attrs["t"] - 1.0), "exp_avg": m, "exp_avg_sq": v}
+    p.grad = g
+    optimizer.step()
+    return {"p": p.to(t["p"].dtype), "m": m.to(t["p"].dtype), "v": v.to(t["p"].dtype)}
+
+
+def sgd_step(t, attrs):
+    """torch.optim.SGD with a momentum."""
+    p, g, m = (wide(t[name]) for name in "pgm")
+    optimizer = torch.optim.SGD([p], lr=attrs["lr"], momentum=attrs["momentum"], weight_decay=attrs["weight_decay"])
+    optimizer.state[p] = {"momentum_buffer": m}
+    p.grad = g
+    optimizer.step()
+    momentum = m if attrs["momentum"] else g + attrs["weight_decay"] * wide(t["p"])  # torch keeps none at momentum 0
+    return {"p": p.to(t["p"].dtype), "m": momentum.to(t["p"].dtype)}
+
+
+def wide(x):
+    """A copy in float32 at least."""
+    return x.detach().to(torch.promote_types(x.dtype, torch.float32)).clone()
+
+
+# --- the table --------------------------------------------------------------------------------------------------------
+
+
+def forward(function, output):
+    """The forward operation of a function of the tensors and the attributes."""
+    return lambda t, attrs: {output: function(t, attrs)}
+
+
+def backward(function, output, arguments):
+    """The backward operation: gradients d<name> of sum(cotangent * output)."""
 
     def run_backward(t, attrs):
         leaves = [t[name].requires_grad_() for name in arguments]
-        grads = torch.autograd.grad(forward(t, attrs)[output], leaves, t[cotangent])
+        value = function(t, attrs)
+        grads = torch.autograd.grad(value, leaves, t[f"d{output}"], allow_unused=True, materialize_grads=True)
         return {f"d{name}": grad for name, grad in zip(arguments, grads, strict=True)}
 
     return run_backward
 
 
-def mlp_step(t, attrs):
-    """One training step: forward at every rank, objective, backward, AdamW."""
-    params = {name.removeprefix("param."): p.requires_grad_() for name, p in t.items() if name.startswith("param.")}
-    logits = torch.stack([mlp(params, t["x"], rank, attrs["activation"]) for rank in attrs["ranks"]])
-    losses = torch.stack([cross_entropy(z, t["targets"]) for z in logits])
-    total = objective(losses, params["s"], attrs["ranks"], attrs["variant"])
-    total.backward()
-    outputs = {"logits": logits, "losses": losses, "total": total}
-    outputs |= {f"grad.{key}": p.grad for key, p in params.items()}
-    return outputs | adamw(params, t, attrs)
+def pick(function, *names):
+    """A function of tensors and attributes as one of t and attrs."""
+    return lambda t, attrs: function(*(t[name] for name in names), **attrs)
 
 
-def mlp(params, x, rank, activation):
-    """Logits at one rank; the head is nested or dense."""
-    h = nested_linear(x, *(params[f"layers.0.{name}"] for name in "ABb"), rank)
-    h = ACTIVATIONS[activation](h)
-    if "layers.1.W" in params:
-        return linear(h, params["layers.1.W"], params["layers.1.b"])
-    return nested_linear(h, *(params[f"layers.1.{name}"] for name in "ABb"), rank)
+def norm(function, *names):
+    """A norm over the last axis, in float32 at least: PyTorch would sum the gradient of b in the format of x."""
+
+    def run_norm(t, attrs):
+        long = torch.promote_types(t["x"].dtype, torch.float32)
+        y = function(t["x"].to(long), t["w"].shape, *(t[name].to(long) for name in names), eps=attrs["eps"])
+        return y.to(t["x"].dtype)
+
+    return run_norm
 
 
-def adamw(params, t, attrs):
-    """torch.optim.AdamW in the middle of a run; the log-variances have no decay."""
-    decayed = [p for key, p in params.items() if key != "s"]
-    groups = [{"params": decayed, "weight_decay": attrs["weight_decay"]}, {"params": [params["s"]], "weight_decay": 0}]
-    optimizer = torch.optim.AdamW(groups, lr=attrs["lr"], betas=(attrs["beta1"], attrs["beta2"]), eps=attrs["eps"])
-    for key, p in params.items():
-        step = torch.tensor(attrs["t"] - 1.0)
-        optimizer.state[p] = {"step": step, "exp_avg": t[f"m.{key}"], "exp_avg_sq": t[f"v.{key}"]}
-    optimizer.step()
-    outputs = {}
-    for key, p in params.items():
-        state = optimizer.state[p]
-        outputs |= {f"param.{key}": p, f"m.{key}": state["exp_avg"], f"v.{key}": state["exp_avg_sq"]}
-    return outputs
-
-
-LAYER = ("x", "A", "B", "b")
+LAYER, PAIR = ("x", "A", "B", "b"), ("x", "W", "b")
+DIFFERENTIABLE = {  # stem: the function, its output, what it is differentiated by
+    "dense": (pick(linear, *PAIR), "y", PAIR),
+    "nested_linear": (lambda t, a: nested_linear(*(t[name] for name in LAYER), **a)[0], "y", LAYER),
+    "multirank_linear": (pick(multirank_linear, *LAYER), "ys", LAYER),
+    "conv2d": (pick(conv2d, *PAIR), "y", PAIR),
+    "nested_conv2d": (lambda t, a: nested_conv2d(*(t[name] for name in LAYER), **a)[0], "y", LAYER),
+    "average_pool2d": (lambda t, a: F.avg_pool2d(t["x"], a["size"]), "y", ("x",)),
+    "nested_embedding": (pick(nested_embedding, "tokens", "E", "B"), "y", ("E", "B")),
+    "layer_norm": (norm(F.layer_norm, "w", "b"), "y", ("x", "w", "b")),
+    "rms_norm": (norm(F.rms_norm, "w"), "y", ("x", "w")),
+    "relu": (lambda t, a: F.relu(t["z"]), "y", ("z",)),
+    "gelu": (pick(gelu, "z"), "y", ("z",)),
+    "silu": (lambda t, a: F.silu(t["z"]), "y", ("z",)),
+    "softmax_cross_entropy": (
+        lambda t, a: cross_entropy(t["z"], t["targets"], a["reduction"], a["ignore_index"], a["label_smoothing"]),
+        "loss",
+        ("z",),
+    ),
+    "mean_squared_error": (pick(F.mse_loss, "y", "targets"), "loss", ("y",)),
+    "kl_distillation": (pick(kl_distillation, "z", "teacher_z"), "loss", ("z", "teacher_z")),
+    "objective": (pick(objective, "losses", "s"), "total", ("losses", "s")),
+    "weighted_sum": (
+        lambda t, a: (t["weights"][torch.tensor(a["ranks"]) - 1] * t["losses"]).sum(),
+        "total",
+        ("losses", "weights"),
+    ),
+    "gradnorm": (lambda t, a: (t["weights"] * t["norms"] - t["targets"]).abs().sum(), "distance", ("weights",)),
+    "hard_orthogonality": (pick(hard_orthogonality, "A"), "penalty", ("A",)),
+    "residual_orthogonality": (
+        lambda t, a: (t["A"][: a["rank"]] @ t["A"][a["rank"] : a["anchor"]].T).square().sum(),
+        "penalty",
+        ("A",),
+    ),
+    "logits_regularisation": (pick(distance, "z_anchor", "z_variant"), "penalty", ("z_anchor", "z_variant")),
+    "hidden_regularisation": (pick(distance, "h_anchor", "h_variant"), "penalty", ("h_anchor", "h_variant")),
+}
 OPERATIONS = {
-    "nested_linear_forward": nested_linear_forward,
-    "nested_linear_backward": backward(nested_linear_forward, "y", "dy", LAYER),
-    "multirank_linear_forward": multirank_linear_forward,
-    "multirank_linear_backward": backward(multirank_linear_forward, "ys", "dys", LAYER),
-    "objective_forward": objective_forward,
-    "objective_backward": backward(objective_forward, "total", "dtotal", ("losses", "s")),
-    "mlp_step": mlp_step,
+    **{f"{stem}_forward": forward(f, output) for stem, (f, output, _) in DIFFERENTIABLE.items()},
+    **{f"{stem}_backward": backward(*parts) for stem, parts in DIFFERENTIABLE.items()},
+    "analytic_weights": lambda t, a: {"weights": by_rank(1 / t["losses"], **a)},
+    "softmax_weights": lambda t, a: {
+        "weights": by_rank(torch.softmax(1 / t["losses"] / a["temperature"], dim=0), a["ranks"], a["R"])
+    },
+    "gradnorm_targets": forward(pick(gradnorm_targets, "weights", "norms", "losses", "first_losses"), "targets"),
+    "renormalised": lambda t, a: {"scaled": t["weights"] * (len(t["weights"]) / t["weights"].sum())},
+    "adamw_step": adamw_step,
+    "sgd_step": sgd_step,
+    "mlp_forward": mlp_forward,
+    "mlp_loss_and_grads": loss_and_grads,
+    "mlp_step": training_step,
+    "convnet_step": training_step,
 }

@@ -19,31 +19,93 @@ throughout; a decision is taken only where v - 2 e and v + 2 e agree.
 
 The unit roundoff u and the smallest normal number come from `precision`; subnormal results may be flushed to zero.
 Overflow is not covered: a port whose intermediate results overflow has no bound.
+
+Where one format does everything, that is all. Under a contract with several, numbers lie in a `ContractArray`, which
+charges a product of matrices (operand, accumulator, storage) and a sum over an axis by their own formats, and
+everything else by that of elementwise arithmetic; `stored` marks where a number may be rounded to the storage format.
 """
 
 import contextlib
 import contextvars
 import functools
 import math
+from typing import NamedTuple
 
 import numpy as np
 
+from nsn_ref.certify import formats
 from nsn_ref.errors import NeedMorePrecision
 
 ELEMENTARY_ULPS = 8
+BLOCK = 4  # products that a tensor core adds at once, at least: each block costs two more truncations
 
-_FORMATS = {"float64": (2.0**-53, 2.0**-1022), "float32": (2.0**-24, 2.0**-126), "float16": (2.0**-11, 2.0**-14)}
-_FORMAT = contextvars.ContextVar("format", default=_FORMATS["float64"])
+
+class Arithmetic(NamedTuple):
+    """A contract, as this module reads it."""
+
+    current: formats.Format  # what a number is rounded to where nothing else is said
+    storage: formats.Format
+    master: formats.Format
+    operand: formats.Format
+    accumulator: formats.Format
+    elementwise: formats.Format
+    batch_sum: formats.Format
+    optimizer: formats.Format
+    truncating: bool = False
+    flush_to_zero: bool = True
+    merged_weights: bool = True
+    ulps: int = ELEMENTARY_ULPS
+
+    def tiny(self, f):
+        """The largest error of a result that is not a normal number of the format."""
+        return f.smallest_normal if self.flush_to_zero else f.half_quantum
+
+    @property
+    def is_mixed(self):
+        """Whether some kind of arithmetic is not like the others."""
+        return len(set(self[: len(_KINDS) + 1])) > 1 or self.truncating
+
+
+_KINDS = ("storage", "master", "operand", "accumulator", "elementwise", "batch_sum", "optimizer")
+
+
+def _arithmetic(contract):
+    if isinstance(contract, Arithmetic):
+        return contract
+    if isinstance(contract, str):
+        return Arithmetic(*[formats.named(contract)] * (len(_KINDS) + 1))
+    kinds = [formats.named(getattr(contract, kind)) for kind in _KINDS]
+    promises = contract.truncating, contract.flush_to_zero, contract.merged_weights, contract.ulps
+    return Arithmetic(kinds[0], *kinds, *promises)
+
+
+_FLOAT64 = _arithmetic("float64")
+_ARITHMETIC = contextvars.ContextVar("arithmetic", default=_FLOAT64)
+_FORMAT = contextvars.ContextVar("format", default=(2.0**-53, 2.0**-1022))  # u and tiny of the current format
 
 
 @contextlib.contextmanager
-def precision(dtype):
-    """Count roundings to `dtype` ("float64", "float32" or "float16") inside the block."""
-    token = _FORMAT.set(_FORMATS[str(dtype)])
+def precision(contract):
+    """Count roundings by a contract (`golden.contracts.Contract`), or all to one format, by its name."""
+    arithmetic = _arithmetic(contract)
+    f = arithmetic.current
+    tokens = _ARITHMETIC.set(arithmetic), _FORMAT.set((f.unit_roundoff, arithmetic.tiny(f)))
     try:
         yield
     finally:
-        _FORMAT.reset(token)
+        _ARITHMETIC.reset(tokens[0])
+        _FORMAT.reset(tokens[1])
+
+
+def inside(kind):
+    """Inside the block plain arithmetic is of that kind: "elementwise", "optimizer" or "storage"."""
+    arithmetic = _ARITHMETIC.get()
+    return precision(arithmetic._replace(current=getattr(arithmetic, kind)))
+
+
+def arithmetic():
+    """The contract in force."""
+    return _ARITHMETIC.get()
 
 
 def rounded(array):
@@ -51,7 +113,7 @@ def rounded(array):
     out = np.empty(np.shape(array), dtype=object)
     for index, value in np.ndenumerate(array):
         out[index] = Rounded(float(value))
-    return out
+    return out.view(ContractArray) if _ARITHMETIC.get().is_mixed else out
 
 
 def values(array):
@@ -72,7 +134,7 @@ def _collect(array, get):
     return out
 
 
-def _yields_to_arrays(method):
+def yields_to_arrays(method):
     """Let NumPy apply `number * array` to each element, as it does by itself for `array * number`."""
 
     @functools.wraps(method)
@@ -82,15 +144,19 @@ def _yields_to_arrays(method):
     return operator
 
 
+UNROUNDED = 64  # bits of a number that no format has been charged for
+
+
 class Rounded:
     """A value `v`, an error bound, and the open sum it may be part of."""
 
-    __slots__ = ("v", "_e", "_magnitude", "_additions")
+    __slots__ = ("v", "_e", "_magnitude", "_additions", "bits")
 
-    def __init__(self, v, e=0.0, magnitude=None, additions=0):
+    def __init__(self, v, e=0.0, magnitude=None, additions=0, bits=UNROUNDED):
         self.v = v
         self._e = e  # errors of the terms
         self._additions = additions  # additions not yet charged
+        self.bits = bits  # of the shortest format that it has been rounded to, and charged for
         self._magnitude = abs(v) + 2 * e if magnitude is None else magnitude  # sum of |terms|, as computed anywhere
 
     @classmethod
@@ -98,9 +164,9 @@ class Rounded:
         """A constant: exact where the format has it, else rounded once."""
         v = float(value)
         u, tiny = _FORMAT.get()
-        significand = math.frexp(v)[0] / u if math.isfinite(v) else 0.0
-        exact = v == value and significand == int(significand) and (v == 0 or abs(v) >= tiny)
-        return cls(v) if exact else cls(v, u * abs(v) + tiny)
+        if math.isfinite(v) and v == value and _ARITHMETIC.get().current.holds(v):
+            return cls(v)
+        return cls(v, u * abs(v) + tiny, bits=_ARITHMETIC.get().current.bits)
 
     @classmethod
     def pi(cls):
@@ -126,7 +192,7 @@ class Rounded:
 
     # --- arithmetic -------------------------------------------------------------------------------------------------
 
-    @_yields_to_arrays
+    @yields_to_arrays
     def __add__(self, other):
         other = _lift(other)
         if other.is_zero():
@@ -139,16 +205,16 @@ class Rounded:
     __radd__ = __add__
 
     def __neg__(self):
-        return Rounded(-self.v, self._e, self._magnitude, self._additions)
+        return Rounded(-self.v, self._e, self._magnitude, self._additions, self.bits)
 
-    @_yields_to_arrays
+    @yields_to_arrays
     def __sub__(self, other):
         return self.closed() + -_lift(other).closed()
 
     def __rsub__(self, other):
         return _lift(other) - self
 
-    @_yields_to_arrays
+    @yields_to_arrays
     def __mul__(self, other):
         a, b = self, _lift(other)
         if a.is_zero() or b.is_zero():
@@ -157,11 +223,11 @@ class Rounded:
         v = a.v * b.v
         e = abs(a.v) * eb + abs(b.v) * ea + 3 * ea * eb  # |a| <= |a.v| + ea, |b| <= |b.v| + eb
         scaled = (ea == 0 and _is_power_of_two(a.v)) or (eb == 0 and _is_power_of_two(b.v))
-        return _scaled(v, e) if scaled else _round(v, e, 1)
+        return _scaled(v, e, self, b) if scaled else _round(v, e, 1)
 
     __rmul__ = __mul__
 
-    @_yields_to_arrays
+    @yields_to_arrays
     def __truediv__(self, other):
         b = _lift(other)
         eb = b.error
@@ -172,7 +238,7 @@ class Rounded:
         v = self.v / b.v
         quotient = (abs(self.v) + self.error) / (abs(b.v) - eb)
         e = (self.error + quotient * eb) / (abs(b.v) - 2 * eb)
-        return _scaled(v, e) if eb == 0 and _is_power_of_two(b.v) else _round(v, e, 2)
+        return _scaled(v, e, self) if eb == 0 and _is_power_of_two(b.v) else _round(v, e, 2)
 
     def __rtruediv__(self, other):
         return _lift(other) / self
@@ -185,7 +251,9 @@ class Rounded:
             return self
         v, e = self.v**exponent, exponent * self.error * (abs(self.v) + 2 * self.error) ** (exponent - 1)
         scaled = self.error == 0 and _is_power_of_two(self.v)
-        return _scaled(v, e) if scaled else _round(v, e, max(exponent - 1, ELEMENTARY_ULPS))
+        if scaled:
+            return _scaled(v, e, self)
+        return Rounded(v, max(_round(v, e, exponent - 1).error, _function(v, e).error), bits=_current_bits())
 
     def __gt__(self, other):
         difference = self - other
@@ -203,7 +271,14 @@ class Rounded:
 
     def closed(self):
         """The same number with its additions charged: it was stored before it was used."""
-        return Rounded(self.v, self.error)
+        return Rounded(self.v, self.error, bits=_current_bits() if self._additions else self.bits)
+
+    def in_format(self, f):
+        """The same number rounded to a format, unless it has been already."""
+        x = self.closed()
+        if (x.error == 0 and f.holds(x.v)) or x.bits <= f.bits:
+            return x
+        return Rounded(x.v, float(_storing(x.v, x.error, f)), bits=f.bits)
 
     def is_zero(self):
         """True where every evaluation gives exactly zero."""
@@ -213,21 +288,21 @@ class Rounded:
 
     def exp(self):
         """e^x."""
-        return _round(_exp(self.v), self._exp_error(), ELEMENTARY_ULPS)
+        return _function(_exp(self.v), self._exp_error())
 
     def expm1(self):
         """e^x - 1."""
-        return _round(_exp(self.v, math.expm1), self._exp_error(), ELEMENTARY_ULPS)
+        return _function(_exp(self.v, math.expm1), self._exp_error())
 
     def log(self):
         """ln x."""
         lowest = self._lowest_positive()
-        return _round(math.log(self.v), self.error / lowest, ELEMENTARY_ULPS)
+        return _function(math.log(self.v), self.error / lowest)
 
     def log1p(self):
         """ln (1 + x)."""
         lowest = (Rounded(1.0) + self)._lowest_positive()
-        return _round(math.log1p(self.v), self.error / lowest, ELEMENTARY_ULPS)
+        return _function(math.log1p(self.v), self.error / lowest)
 
     def sqrt(self):
         """Square root; rounds once."""
@@ -239,25 +314,25 @@ class Rounded:
     def rsqrt(self):
         """1 / sqrt(x), which has instructions of its own."""
         lowest = self._lowest_positive()
-        return _round(1 / math.sqrt(self.v), self.error / (2 * lowest) / math.sqrt(lowest), ELEMENTARY_ULPS)
+        return _function(1 / math.sqrt(self.v), self.error / (2 * lowest) / math.sqrt(lowest))
 
     def tanh(self):
         """Hyperbolic tangent."""
-        return _round(math.tanh(self.v), _sech_squared(self._nearest_to_zero()) * self.error, ELEMENTARY_ULPS)
+        return _function(math.tanh(self.v), _sech_squared(self._nearest_to_zero()) * self.error)
 
     def logistic(self):
         """1 / (1 + e^-x); the allowance is absolute, so that (1 + tanh(x / 2)) / 2 may be used."""
         v = 1 / (1 + math.exp(-self.v)) if self.v > 0 else _exp(self.v) / (1 + _exp(self.v))
         slope = 0.25 * _sech_squared(self._nearest_to_zero() / 2)
-        return _round(v, slope * self.error, ELEMENTARY_ULPS, scale=1.0)
+        return _function(v, slope * self.error, scale=1.0)
 
     def erf(self):
         """Error function."""
-        return _round(math.erf(self.v), self._erf_slope() * self.error, ELEMENTARY_ULPS)
+        return _function(math.erf(self.v), self._erf_slope() * self.error)
 
     def erfc(self):
         """1 - erf(x); the allowance is absolute, so that the subtraction may be used."""
-        return _round(math.erfc(self.v), self._erf_slope() * self.error, ELEMENTARY_ULPS, scale=1.0)
+        return _function(math.erfc(self.v), self._erf_slope() * self.error, scale=1.0)
 
     def _exp_error(self):
         """The smaller of e^largest |difference| and e^largest: the second where x is very negative and inaccurate."""
@@ -276,24 +351,181 @@ class Rounded:
         return lowest
 
 
+# --- several formats ------------------------------------------------------------------------------------------------
+
+
+class ContractArray(np.ndarray):
+    """An array of numbers whose products of matrices and sums over an axis go by formats of their own."""
+
+    def __matmul__(self, other):
+        return product(self, other)
+
+    def __rmatmul__(self, other):
+        return product(other, self)
+
+    def sum(self, axis=None, keepdims=False):
+        """As NumPy's."""
+        return total(self, axis, keepdims=keepdims)
+
+
+def product(x, y, bias=None, more=0):
+    """x @ y (+ bias), x of shape (..., n), y (n, k): operands rounded, summed in the accumulator, stored.
+
+    The bias is added in the accumulator or to the stored product, whichever is worse. `more` terms of other products
+    may be added in the same accumulator; they are charged with the result that they belong to.
+    """
+    if not isinstance(x.flat[0], Rounded):
+        return _plain_product(x, y, bias)
+    a = arithmetic()
+    shape, x = x.shape[:-1] + y.shape[1:], x.reshape(-1, x.shape[-1])
+    (xv, xe), (yv, ye) = _factors(x, a.operand), _factors(y, a.operand)
+    v, e, magnitude, terms = np.zeros((4, len(xv), yv.shape[1]))
+    for k in range(xv.shape[1]):  # one after another: any order will do, and this is the same on every machine
+        p, q, ep, eq = abs(xv[:, k, None]), abs(yv[k]), xe[:, k, None], ye[k]
+        v += xv[:, k, None] * yv[k]
+        e += p * eq + q * ep + 3 * ep * eq
+        magnitude += (p + 2 * ep) * (q + 2 * eq)
+        terms += (p + ep > 0) & (q + eq > 0)
+    terms = np.where(terms > 0, terms + more, 0)
+    multiplied = _accumulated(v, e, magnitude, terms)
+    if bias is None:
+        return _numbers(v, _storing(v, multiplied, a.storage), a.storage.bits).reshape(shape)
+    bv, be = _factors(bias, a.storage)
+    bias_size, y = abs(bv) + 2 * be, v + bv
+    at_once = _accumulated(y, e + be, magnitude + bias_size, terms + (bias_size > 0))
+    apart = _storing(v, multiplied, a.storage) + be
+    apart = np.where((bias_size > 0) & (terms > 0), _storing(y, apart, a.current), apart)
+    worst = np.maximum(_storing(y, at_once, a.storage), _storing(y, apart, a.storage))
+    return _numbers(y, worst, a.storage.bits).reshape(shape)
+
+
+def _plain_product(x, y, bias):
+    """The same over numbers that refuse to be rounded."""
+    kind = arithmetic().operand.name
+    x, y = (stored(factor, kind).view(np.ndarray) for factor in (x, y))
+    with inside("accumulator"):
+        out = x @ y
+        stored(out)
+        return stored(out if bias is None else out + bias)
+
+
+def total(x, axis=None, *, keepdims=False, kind="batch_sum"):
+    """x.sum(axis), added up in the format of that kind in any order, and then rounded as any result is."""
+    if not isinstance(x.flat[0], Rounded):
+        with inside(kind):
+            return x.view(np.ndarray).sum(axis=axis, keepdims=keepdims)
+    a = arithmetic()
+    f = getattr(a, kind)
+    axes = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    axes = tuple(k % x.ndim for k in axes)
+    v, e, bits = (_collect(x, get) for get in (lambda n: n.v, lambda n: n.error, lambda n: n.closed().bits))
+    terms = (v != 0) | (e > 0)
+    bits = np.where(terms, bits, 0).max(axis=axes, keepdims=True)
+    additions = np.maximum(terms.sum(axis=axes, keepdims=True) - 1, 0)
+    magnitude, e, v = (_in_order(part, axes) for part in (abs(v) + 2 * e, e, v))
+    e = e + _gammas(additions, f.unit_roundoff) * magnitude + additions * a.tiny(f)
+    if a.current.bits < f.bits:
+        e = np.where(additions > 0, _storing(v, e, a.current), e)
+    bits = np.where(additions > 0, min(f.bits, a.current.bits), bits)
+    out = _numbers(v, e, bits)
+    out = out if keepdims else out.reshape([n for k, n in enumerate(x.shape) if k not in axes])
+    return out if out.ndim else out[()]
+
+
+def stored(x, kind="storage"):
+    """The same numbers, rounded to the format of that kind (or of that name), where they have not been yet."""
+    a = arithmetic()
+    if not a.is_mixed:
+        return x
+    f = getattr(a, kind) if kind in _KINDS else formats.named(kind)
+    if not isinstance(x, np.ndarray):
+        return x.in_format(f)
+    out = np.empty(x.shape, dtype=object)
+    for index, number in np.ndenumerate(x):
+        out[index] = number.in_format(f)
+    return out.view(ContractArray)
+
+
+def _storing(v, e, f):
+    """Errors after a rounding to a format; an exact zero stays one."""
+    return np.where((v == 0) & (e == 0), 0.0, e + f.unit_roundoff * (abs(v) + 2 * e) + arithmetic().tiny(f))
+
+
+def _factors(x, f):
+    """Values and errors of numbers after they have been rounded to a format."""
+    x = stored(x, f.name)
+    return values(x), _collect(x, lambda number: number.error)
+
+
+def _accumulated(v, e, magnitude, terms):
+    """Errors of sums of products in the accumulator: each product and each addition rounds."""
+    a = arithmetic()
+    u, roundings = a.accumulator.unit_roundoff, terms
+    if a.truncating:
+        u, roundings = 2 * u, np.where(terms > 1, terms + 2 * np.ceil(terms / BLOCK), terms)
+    return e + _gammas(roundings, u) * magnitude + 2 * terms * a.tiny(a.accumulator)
+
+
+def _numbers(v, e, bits):
+    out, bits = np.empty(v.shape, dtype=object), np.broadcast_to(bits, v.shape)
+    for index in np.ndindex(v.shape):
+        out[index] = Rounded(float(v[index]), float(e[index]), bits=int(bits[index]))
+    return out.view(ContractArray)
+
+
+def _in_order(x, axes):
+    """x.sum(axes, keepdims=True), one after another: the same result on every machine."""
+    kept = [1 if k in axes else n for k, n in enumerate(x.shape)]
+    out = np.zeros(math.prod(kept))
+    for row in np.moveaxis(x, axes, range(len(axes))).reshape(-1, math.prod(kept)):
+        out += row
+    return out.reshape(kept)
+
+
+def _gammas(n, u):
+    """`_gamma` of an array; infinite where there is no bound."""
+    with np.errstate(divide="ignore"):
+        return np.where(n * u < 1, n * u / abs(1 - n * u), np.inf)
+
+
 def _lift(x):
     return x if isinstance(x, Rounded) else Rounded.from_number(x)
 
 
 def _gamma(n, u):
-    return n * u / (1 - n * u)
+    return n * u / (1 - n * u) if n * u < 1 else math.inf
 
 
-def _round(v, e, ulps, scale=0.0):
-    """Charge `ulps` roundings of the result (at least of `scale`), and a flush to zero."""
+def _current_bits():
+    return _ARITHMETIC.get().current.bits
+
+
+def _round(v, e, times):
+    """Charge roundings of the result, and a flush to zero."""
     u, tiny = _FORMAT.get()
-    return Rounded(v, e + _gamma(ulps, u) * max(abs(v) + 2 * e, scale) + tiny)
+    return Rounded(v, e + _gamma(times, u) * (abs(v) + 2 * e) + tiny, bits=_current_bits())
 
 
-def _scaled(v, e):
+def _function(v, e, scale=0.0):
+    """Charge an elementary function: `ulps` units of the result (at least of `scale`), and a flush to zero.
+
+    In a format shorter than the accumulator's it is computed in that one and then rounded once, or where the allowance
+    is absolute in three steps that are each rounded.
+    """
+    u, tiny = _FORMAT.get()
+    a = arithmetic()
+    if a.current.bits >= a.accumulator.bits:
+        allowance = _gamma(a.ulps, u)
+    else:
+        allowance = _gamma(3 if scale else 1, u) + 2 * a.ulps * a.accumulator.unit_roundoff
+    return Rounded(v, e + allowance * max(abs(v) + 2 * e, scale) + tiny, bits=a.current.bits)
+
+
+def _scaled(v, e, *factors):
     """Charge no rounding, but a flush to zero where the result may be subnormal."""
     tiny = _FORMAT.get()[1]
-    return Rounded(v, e if abs(v) - 2 * e >= tiny else e + tiny)
+    bits = max((x.closed().bits for x in factors if x.error), default=UNROUNDED)
+    return Rounded(v, e if abs(v) - 2 * e >= tiny else e + tiny, bits=bits)
 
 
 def _exp(x, function=math.exp):

@@ -6,40 +6,52 @@ from typing import NamedTuple
 import numpy as np
 
 from nsn_ref.errors import OptionError
+from nsn_ref.golden import compare, contracts, stages
+from nsn_ref.golden.declared import contract_of, is_bounded, rebound
 from nsn_ref.golden.ports import is_array
 
-
-class TensorResult(NamedTuple):
-    """The worst element of one output."""
-
-    name: str
-    passed: bool
-    rho: float  # error / bound; 0 where both are 0, infinite where only the bound is or the output is not a number
-    index: tuple
-    got: float
-    expected: float
-    bound: float
+NO_BOUND = "no bound under the port's contract"  # the status of a case that cannot be judged
 
 
 class CaseResult(NamedTuple):
     """The outcome of one case."""
 
     case: object  # SuiteCase
-    status: str  # "passed", "failed" or "not covered"
+    status: str  # "passed", "failed", "not covered" or `NO_BOUND`
     error: str | None = None  # why it could not even be compared
     tensors: tuple = ()  # TensorResult for each output compared
+    local: tuple = ()  # of a net: (stage, TensorResult) of each output, recomputed on the port's own tensors
+    answer: dict | None = None  # where it could be compared: what the port returned
+    earlier: dict | None = None  # and its answers to earlier cases of the operation, by id
+
+    def diagnoses(self):
+        """A sentence for each wrong tensor whose pattern is known, by name; in a chain only for the first wrong one.
+
+        The port is not called again: this is made from its answer, when a report asks for it.
+        """
+        from nsn_ref.golden.diagnosis import diagnose  # only failures need it
+
+        wrong = [t.name for t in self.tensors if not t.passed]
+        if not wrong or self.answer is None:  # a relation has several answers
+            return {}
+        return diagnose(self.case, self.answer, wrong[:1] if self.case.op in stages.NETS else wrong, self.earlier)
 
     @property
     def rho(self):
-        """The worst of the case; NaN where nothing was compared."""
-        return max((t.rho for t in self.tensors), default=np.nan)
+        """The worst of the case, stages included; NaN where nothing was compared."""
+        return max((t.rho for t in (*self.tensors, *(t for _, t in self.local))), default=np.nan)
+
+    @property
+    def diverges(self):
+        """The first stage of a net that is wrong by itself, and its TensorResult; None if there is none."""
+        return next(((stage, t) for stage, t in self.local if not t.passed), None)
 
 
 class Report(NamedTuple):
     """The outcome of a check."""
 
     port: str
-    contract: dict | None
+    contracts: tuple  # Contract that the port was held to, for each format among the cases
     results: tuple  # CaseResult
     selected: int  # cases that were to be run; more than the results after an early stop
     missing: tuple  # ids of required cases that are not covered
@@ -60,31 +72,46 @@ class Report(NamedTuple):
         return not self.count("failed") and not self.missing and self.covered > 0
 
     @property
+    def looser(self):
+        """The contracts that allow more than the default of their format."""
+        return tuple(c for c in self.contracts if c.looser_than(contracts.default(c.name)))
+
+    @property
     def exit_status(self):
         """0 or 1."""
         return 0 if self.passed else 1
 
-    def operations(self):
-        """Results by operation."""
-        by_op = {}
+    def grouped(self, key):
+        """Results by an attribute of their case: "op", "lane" or "dtype"."""
+        groups = {}
         for result in self.results:
-            by_op.setdefault(result.case.op, []).append(result)
-        return by_op
+            groups.setdefault(getattr(result.case, key), []).append(result)
+        return groups
 
 
 def select(cases, *, op="*", lane=None, dtype=None):
-    """The cases whose operation matches a glob, in one lane, in one dtype.
+    """The cases whose operation matches a glob, in one lane, in one dtype; a session is chosen as a whole.
+
+    Every case of a net is in the lane "staged" too.
 
     Raises
     ------
     OptionError
         None is left.
     """
-    chosen = [
-        case for case in cases if fnmatchcase(case.op, op) and lane in (None, case.lane) and dtype in (None, case.dtype)
-    ]
+
+    def asked_for(case):
+        lanes = (None, case.lane, *(["staged"] if case.op in stages.NETS else []))
+        return fnmatchcase(case.op, op) and lane in lanes and dtype in (None, case.dtype)
+
+    sessions = {case.session for case in cases if case.session is not None and asked_for(case)}
+    chosen = [case for case in cases if case.session in sessions or asked_for(case)]
     if not chosen:
-        known = {"op": {c.op for c in cases}, "lane": {c.lane for c in cases}, "dtype": {c.dtype for c in cases}}
+        known = {
+            "op": {c.op for c in cases},
+            "lane": {c.lane for c in cases} | {"staged", "property"},
+            "dtype": {c.dtype for c in cases},
+        }
         asked = {"op": op, "lane": lane, "dtype": dtype}
         there = "; ".join(f"{key}: {', '.join(sorted(names))}" for key, names in known.items())
         got = ", ".join(f"{key} {value}" for key, value in asked.items() if value is not None)
@@ -92,17 +119,34 @@ def select(cases, *, op="*", lane=None, dtype=None):
     return chosen
 
 
-def check(port, cases, *, require=(), stop_at_first=False, progress=lambda answers: answers):
+def check(
+    port,
+    cases,
+    *,
+    require=(),
+    stop_at_first=False,
+    staged=None,
+    stored=True,
+    related=False,
+    progress=lambda answers: answers,
+):
     """Run a port on cases and judge what it returns.
 
     Parameters
     ----------
-    port : PythonPort or ProgramPort
+    port : PythonPort, IsolatedPort or ProgramPort
     cases : sequence of SuiteCase
     require : sequence of str
         Globs over operations and case ids: what they match must be covered. Empty: at least one case.
     stop_at_first : bool
         Stop at the first failure.
+    staged : bool, optional
+        Recompute each stage of a net on the port's own tensors too. Default: for every net that failed, and in formats
+        shorter than float32, where the bounds of a whole chain are loose.
+    stored : bool
+        Compare with the outputs of the suite.
+    related : bool
+        Check relations between answers, and training on the port's own state (`derived`), which need none.
     progress : callable
         Wraps the iterable of answers.
 
@@ -115,16 +159,27 @@ def check(port, cases, *, require=(), stop_at_first=False, progress=lambda answe
     OptionError
         A glob matches nothing.
     PortError
-        A program that cannot be started.
+        A program that cannot be started, or a contract that does not exist.
     """
     required = _required(cases, require)
-    results = []
-    for case, answer in progress(port.answers(cases)):
-        results.append(judge(case, answer))
+    held_to = {dtype: contract_of(port.contract, dtype) for dtype in dict.fromkeys(case.dtype for case in cases)}
+    results, answered = [], {}
+    for case, answer in progress(port.answers(cases)) if stored else ():
+        earlier = answered.setdefault(case.op, {})
+        results.append(judge(case, answer, earlier, contract=held_to[case.dtype]))
+        earlier[case.id] = answer.outputs
         if stop_at_first and results[-1].status == "failed":
             break
+    if staged is not False:
+        results = _staged(results, held_to, everything=staged is True)
+    selected = len(cases) if stored else 0
+    if related and not (stop_at_first and any(r.status == "failed" for r in results)):
+        from nsn_ref.golden import derived  # which imports this module
+
+        more = derived.results(port, cases, held_to)
+        results, selected = [*results, *more], selected + len(more)
     missing = tuple(r.case.id for r in results if r.status == "not covered" and r.case.id in required)
-    return Report(port.name, port.contract, tuple(results), len(cases), missing, tuple(require))
+    return Report(port.name, tuple(held_to.values()), tuple(results), selected, missing, tuple(require))
 
 
 def _required(cases, globs):
@@ -137,23 +192,60 @@ def _required(cases, globs):
     return ids
 
 
-def judge(case, answer):
-    """Compare one answer with the truth."""
+def judge(case, answer, earlier=None, *, contract=None):
+    """Compare one answer with the truth, end to end.
+
+    Parameters
+    ----------
+    case : SuiteCase
+    answer : Answer
+    earlier : dict of str to dict, optional
+        Answers to earlier cases by id, for the diagnosis.
+    contract : Contract, optional
+        Of the port. Default: that of the suite.
+
+    Returns
+    -------
+    CaseResult
+    """
     if not answer.covered:
         return CaseResult(case, "not covered")
-    error = answer.error or _form_error(case, answer.outputs)
+    error = answer.error or form_error(case, answer.outputs)
     if error:
         return CaseResult(case, "failed", error)
-    results = tuple(
-        _compare(name, answer.outputs[name], output)
+    case = rebound(case, contract or contracts.default(case.dtype))
+    tensors = tuple(
+        compare.tensor(name, answer.outputs[name], output.expected, output.bound)
         for name, output in case.outputs.items()
         if name in answer.outputs  # an intermediate may be left out
     )
-    return CaseResult(case, "passed" if all(t.passed for t in results) else "failed", None, results)
+    status = NO_BOUND if not is_bounded(case) else "passed" if all(t.passed for t in tensors) else "failed"
+    return CaseResult(case, status, None, tensors, answer=answer.outputs, earlier=dict(earlier or {}))
 
 
-def _form_error(case, outputs):
-    """What is wrong with the answer before any number is looked at, or None."""
+def _staged(results, held_to, everything):
+    """The results with the stages of nets judged too, on the port's own tensors."""
+
+    def wanted(r):
+        return everything or r.status != "passed" or r.case.dtype not in ("float64", "float32")
+
+    nets = [k for k, r in enumerate(results) if r.case.op in stages.NETS and r.answer is not None and wanted(r)]
+    if not nets:
+        return results
+    from nsn_ref.golden import local  # numbers with error bounds: only nets need them
+
+    jobs = [(results[k].case, results[k].answer, held_to[results[k].case.dtype]) for k in nets]
+    results = list(results)
+    for k, judged in zip(nets, local.judge_all(jobs), strict=True):
+        status = results[k].status
+        if judged and status in ("passed", NO_BOUND):
+            status = "passed" if all(tensor.passed for _, tensor in judged) else "failed"
+        results[k] = results[k]._replace(local=tuple(judged), status=status)
+    return results
+
+
+def form_error(case, outputs):
+    """What is wrong with an answer before any number is looked at: a sentence or None."""
     if not isinstance(outputs, dict):
         return f"the port returned a {type(outputs).__name__}, expected a dict of arrays"
     if undeclared := [name for name in outputs if name not in case.outputs]:
@@ -171,15 +263,3 @@ def _form_error(case, outputs):
         if got.shape != want.expected.shape:
             return f"{name} has shape {got.shape}, expected {want.expected.shape}"
     return None
-
-
-def _compare(name, got, output):
-    got = np.asarray(got, dtype=np.float64)
-    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        error = np.abs(got - output.expected)
-        passed = error <= output.bound  # False for NaN
-        rho = np.where(passed & (output.bound == 0), 0.0, error / output.bound)
-    rho = np.where(np.isnan(rho), np.inf, rho)
-    worst = np.unravel_index(np.argmax(rho), rho.shape)
-    at = (float(array[worst]) for array in (got, output.expected, output.bound))
-    return TensorResult(name, bool(passed.all()), float(rho[worst]), tuple(map(int, worst)), *at)

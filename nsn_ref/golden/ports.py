@@ -16,6 +16,7 @@ import numpy as np
 
 from nsn_ref.errors import FileError, PortError
 from nsn_ref.golden import schema, tensors
+from nsn_ref.golden.declared import check_contract
 
 TIME_LIMIT = 300.0  # seconds, for a program
 
@@ -28,26 +29,44 @@ class Answer(NamedTuple):
     covered: bool = True  # False where the port does not implement the operation
 
 
-def load(spec, *, time_limit=TIME_LIMIT):
+class Call(NamedTuple):
+    """What a port is asked: the part of a case that it may see."""
+
+    op: str
+    inputs: dict
+    attrs: dict
+    session: str | None = None
+
+
+def load(spec, *, time_limit=None, contract=None):
     """The port that a word on the command line names.
 
     Parameters
     ----------
     spec : str
         A Python file; ``package.module`` or ``package.module:name``; or ``cmd:PROGRAM``, a program and its arguments.
-    time_limit : float
-        Seconds that a program may take for all calls.
+    time_limit : float, optional
+        Seconds that all calls may take together. A Python port then runs in a process of its own, which is stopped when
+        they are over; without a limit it runs in this one. Default for a program: 300.
+    contract : dict, optional
+        Of a program; a Python port has its own.
 
     Returns
     -------
-    PythonPort or ProgramPort
+    PythonPort, IsolatedPort or ProgramPort
 
     Raises
     ------
     PortError
     """
     if spec.startswith("cmd:"):
-        return ProgramPort(spec, shlex.split(spec.removeprefix("cmd:")), time_limit)
+        return ProgramPort(spec, shlex.split(spec.removeprefix("cmd:")), time_limit or TIME_LIMIT, contract)
+    if contract is not None:
+        raise PortError(f"port {spec}: a contract in a file is for programs; a Python port has CONTRACT")
+    if time_limit is not None:
+        from nsn_ref.golden.isolated import IsolatedPort  # which imports this module
+
+        return IsolatedPort(spec, time_limit)
     target = _file(Path(spec)) if spec.endswith(".py") else _attribute(spec)
     if not callable(getattr(target, "run", None)):
         raise PortError(f"port {spec}: has no function run(op, inputs, attrs)")
@@ -94,43 +113,42 @@ class PythonPort:
     def __init__(self, name, target):
         self.name, self.target = name, target
         self.contract = getattr(target, "CONTRACT", None)
-        if self.contract is not None and not isinstance(self.contract, dict):
-            raise PortError(f"port {name}: CONTRACT is a {type(self.contract).__name__}, expected a dict by dtype")
+        check_contract(name, self.contract)
 
     def answers(self, cases):
         """Call the port for each case, when its answer is asked for."""
         sessions = {}
         for case in cases:
-            yield case, self._answer(case, sessions)
+            yield case, self.answer(case, sessions)
 
-    def _answer(self, case, sessions):
-        inputs = {name: x.copy() for name, x in case.inputs.items()}  # a port may write into them
+    def answer(self, call, sessions):
+        """The answer to one call; `sessions` holds the open sessions by name."""
+        inputs = {name: x.copy() for name, x in call.inputs.items()}  # a port may write into them
         try:
-            return Answer(self._function(case, sessions)(case.op, inputs, dict(case.attrs)))
+            return Answer(self._function(call, sessions)(call.op, inputs, dict(call.attrs)))
         except NotImplementedError:
             return Answer(covered=False)
         except (Exception, SystemExit) as error:
             return Answer(error=f"the port raised {_sentence(error)}")
 
-    def _function(self, case, sessions):
-        if case.session is None:
+    def _function(self, call, sessions):
+        if call.session is None:
             return self.target.run
-        if case.session not in sessions:
+        if call.session not in sessions:
             if not hasattr(self.target, "open"):
                 raise NotImplementedError
-            sessions[case.session] = self.target.open(dict(case.attrs))
-        return sessions[case.session].call
+            sessions[call.session] = self.target.open(dict(call.attrs))
+        return sessions[call.session].call
 
 
 class ProgramPort:
     """A program that answers all calls in one run, through files."""
 
-    contract = None
-
-    def __init__(self, name, command, time_limit):
+    def __init__(self, name, command, time_limit, contract=None):
         if not command:
             raise PortError(f"port {name}: names no program")
-        self.name, self.command, self.time_limit = name, command, time_limit
+        check_contract(name, contract)
+        self.name, self.command, self.time_limit, self.contract = name, command, time_limit, contract
 
     def answers(self, cases):
         """Write every call, run the program, read what it wrote."""

@@ -12,7 +12,7 @@ from nsn_ref.golden import schema, tensors
 MANIFEST = "manifest.json"
 SCHEMA_VERSION = 1
 KINDS = ("inputs", "expected", "bounds")
-LANES = ("exact", "certified")
+LANES = ("exact", "certified", "staged", "sequence")
 
 
 class Output(NamedTuple):

@@ -3,12 +3,14 @@
 import numpy as np
 
 from nsn_ref.certify import balls, exactness, rounding
-from nsn_ref.golden import envelope
+from nsn_ref.errors import NeedMorePrecision
+from nsn_ref.golden import contracts, envelope, schema
 from nsn_ref.golden.evaluate import Engine, as_arrays, evaluate, reference
+from nsn_ref.golden.tensors import is_float
 
 BOUND_BITS = 16  # so that a bound does not depend on the last bit of a machine's exp or log
 UNIT_ROUNDOFF = 2.0**-53  # of the truth, which is stored in float64
-ENVELOPE = Engine(envelope, envelope.adamw_step)
+ENVELOPE = Engine(envelope, envelope.adamw_step, envelope.sgd_step)
 
 
 def expected(op, inputs, attrs):
@@ -26,29 +28,55 @@ def expected(op, inputs, attrs):
     return balls.certified(run, *inputs.values())
 
 
-def bounds(op, lane, dtype, inputs, attrs, truth):
-    """For each element, how far a correct port's output in `dtype` can lie from the stored truth; rounded up.
+def bounds(op, lane, contract, inputs, attrs, truth):
+    """For each element, how far a port that keeps a contract can lie from the stored truth; rounded up.
 
     In the exact lane this is 0, proved by `certify.exactness`; otherwise it is the largest error of any formula in
     `golden.envelope`, plus the rounding of the truth itself.
 
+    Parameters
+    ----------
+    op, lane : str
+    contract : contracts.Contract or str
+        A str stands for the default contract of that format.
+    inputs, attrs : dict
+    truth : dict of str to ndarray
+        As `expected` returns it.
+
+    Returns
+    -------
+    dict of str to ndarray
+
     Raises
     ------
     NeedMorePrecision
-        A case of the exact lane has a sum that may be rounded; or a decision (ReLU) that rounding may overturn.
+        A case of the exact lane has a sum that may be rounded, or stores a number that its format lacks; a decision
+        (ReLU) that rounding may overturn; no finite bound.
     """
-    if lane == "exact":
-        evaluate(ENVELOPE, op, _convert(inputs, lambda x: exactness.exact(x, dtype)), attrs)
-        return {name: np.zeros(value.shape) for name, value in truth.items()}
-    with rounding.precision(dtype):
-        outputs = as_arrays(evaluate(ENVELOPE, op, _convert(inputs, rounding.rounded), attrs))
+    contract = contracts.default(contract) if isinstance(contract, str) else contract
+    convert = exactness.exact if lane == "exact" else rounding.rounded
+    with rounding.precision(contract):
+        outputs = as_arrays(evaluate(ENVELOPE, op, _convert(inputs, convert), attrs))
+        outputs = {name: rounding.stored(outputs[name], _dtype(contract, op, attrs, name)) for name in truth}
+        if lane == "exact":
+            return {name: np.zeros(value.shape) for name, value in truth.items()}
         errors = {name: rounding.errors(value) for name, value in outputs.items()}
-    return {name: _round_up(_beside(truth[name], e)) for name, e in errors.items()}
+    if unbounded := [name for name, e in errors.items() if not np.isfinite(e).all()]:
+        raise NeedMorePrecision(f"{unbounded[0]} has no finite bound under the contract of {contract.name}")
+    return {name: around(truth[name], e) for name, e in errors.items()}
 
 
-def _beside(truth, e):
-    """The error, and half a unit in the last place of the truth; what no port rounds, the truth does not round."""
-    return np.where(e > 0, e + UNIT_ROUNDOFF * np.abs(truth), 0.0)
+def _dtype(contract, op, attrs, name):
+    """The format that an output is returned in."""
+    return schema.stored_as(schema.operation(op).tensors("outputs", attrs)[name], contract.name)
+
+
+def around(truth, e):
+    """A bound on a port's distance from the stored truth, where `e` is one on its distance from the exact number.
+
+    The truth has been rounded itself, by half a unit in its last place; what no port rounds, the truth does not round.
+    """
+    return _round_up(np.where(e > 0, e + UNIT_ROUNDOFF * np.abs(truth), 0.0))
 
 
 def _round_up(bound):
@@ -58,4 +86,4 @@ def _round_up(bound):
 
 
 def _convert(inputs, convert):
-    return {name: convert(x) if x.dtype.kind == "f" else x for name, x in inputs.items()}
+    return {name: convert(x) if is_float(x) else x for name, x in inputs.items()}

@@ -10,6 +10,7 @@ import pytest
 from nsn_ref import cli
 from nsn_ref.errors import SuiteError
 from nsn_ref.golden import build as builder
+from nsn_ref.golden import check as checker
 from nsn_ref.golden import suite
 from nsn_ref.golden.cases import CASES
 from nsn_ref.golden.locate import golden_dir, suite_dir
@@ -44,35 +45,49 @@ def port_file(tmp_path):
     return write
 
 
-def test_the_own_engine_is_checked_by_default_and_must_cover_everything(nsn):
-    status, out, _ = nsn("golden", "check")
+def test_the_own_engine_is_checked_by_default_and_must_cover_everything(nsn, cases):
+    chosen = checker.select(cases, op="multirank*", dtype="float32")
+    status, out, _ = nsn("golden", "check", "--op", "multirank*", "--dtype", "float32")
     assert status == 0
-    assert f"PASSED: {len(CASES)} of {len(CASES)} cases passed, 0 not covered; operations covered: 7 of 7" in out
+    counts = re.search(r"PASSED: (\d+) of (\d+) cases passed, 0 not covered", out)
+    assert counts and counts[1] == counts[2] and int(counts[1]) > len(chosen), "relations beside the stored cases"
+    status, out, _ = nsn("golden", "check", "--op", "multirank*", "--dtype", "float32", "--lane", "property")
+    assert status == 0 and "lane property: 1 of 1 passed" in out
 
 
-def test_status_0_for_a_port_that_passes(nsn, tmp_path):
+def test_status_0_for_a_port_that_passes(nsn, tmp_path, cases):
+    n = len(checker.select(cases, op="objective*", dtype="float32"))
     report = tmp_path / "report.json"
     status, out, _ = nsn("golden", "check", NUMPY_PORT, "--op", "objective*", "--dtype", "float32", "--json", report)
-    assert status == 0 and "16 of 16 cases passed" in out and str(report) in out
+    assert status == 0 and f"{n} of {n} cases passed" in out and str(report) in out
     content = json.loads(report.read_text())
-    assert content["verdict"] == "passed" and content["counts"] == {"passed": 16, "failed": 0, "not covered": 0}
+    assert content["verdict"] == "passed" and content["counts"] == {
+        "passed": n,
+        "failed": 0,
+        "not covered": 0,
+        checker.NO_BOUND: 0,
+    }
     assert all(0 <= t["rho"] <= 1 for case in content["cases"] for t in case["tensors"])
 
 
-def test_status_1_for_a_port_that_fails(nsn, port_file, tmp_path):
+def test_status_1_for_a_port_that_fails(nsn, port_file, tmp_path, cases):
+    n = len(checker.select(cases, op="*linear*", lane="exact", dtype="float64"))
     report = tmp_path / "report.json"
-    status, out, _ = nsn("golden", "check", port_file(RAISING), "--lane", "exact", "--json", report)
+    status, out, _ = nsn(
+        *("golden", "check", port_file(RAISING), "--op", "*linear*", "--dtype", "float64", "--lane", "exact"),
+        *("--json", report),
+    )
     assert status == 1
     assert "FAILED nested_linear_forward/f64/cancelling-001  [inexact accumulation]" in out
     assert "catches: Large terms cancel" in out and "the port raised ArithmeticError: no" in out
-    assert "and 2 more failures" in out and "FAILED: 0 of 12 cases passed" in out
+    assert f"FAILED: 0 of {n} cases passed" in out
     assert json.loads(report.read_text())["cases"][0]["error"] == "the port raised ArithmeticError: no"
 
 
 def test_a_failure_shows_the_worst_element(nsn, port_file):
     source = NUMPY_PORT.read_text() + "\n\ndef matmul(a, b):\n    return a @ b * (1 + 1e-4)\n"
     status, out, _ = nsn("golden", "check", port_file(source), "-x", "--op", "nested_linear_forward")
-    assert status == 1 and "stopped after 1 of 18 cases" in out
+    assert status == 1 and "stopped after 1 of" in out
     line = next(line for line in out.splitlines() if "rho" in line and "got" in line)
     assert line.strip().startswith("y[") and "expected" in line and "bound" in line
 
@@ -89,12 +104,13 @@ def test_nan_is_reported_and_written_as_json(nsn, port_file, tmp_path):
 def test_status_1_for_what_is_required_but_not_covered(nsn, port_file):
     status, out, _ = nsn("golden", "check", port_file(ABSENT))
     assert status == 1 and "a port that covers nothing does not pass" in out
-    status, out, _ = nsn("golden", "check", NUMPY_PORT, "--require", "nested*", "--require", "mlp_step/f32/*")
+    only = "--op", "objective*", "--dtype", "float32"
+    status, out, _ = nsn("golden", "check", NUMPY_PORT, *only, "--require", "*forward", "--require", "*/f32/far-001")
     assert status == 0
-    source = NUMPY_PORT.read_text() + "\n\ndel OPERATIONS['mlp_step']\n"
-    assert nsn("golden", "check", port_file(source))[0] == 0
-    status, out, _ = nsn("golden", "check", port_file(source), "--require", "*")
-    assert status == 1 and "required but not covered: 24" in out and "operations covered: 6 of 7" in out
+    source = NUMPY_PORT.read_text() + "\n\ndel OPERATIONS['objective_forward']\n"
+    assert nsn("golden", "check", port_file(source), *only)[0] == 0
+    status, out, _ = nsn("golden", "check", port_file(source), *only, "--require", "*")
+    assert status == 1 and "required but not covered: " in out and "operations covered: 1 of 2" in out
 
 
 @pytest.mark.parametrize(
@@ -104,9 +120,11 @@ def test_status_1_for_what_is_required_but_not_covered(nsn, port_file):
         (["no_such_module_at_all"], "cannot be loaded"),
         (["cmd:/no/such/program"], "cannot be started"),
         (["--suite", "no/such/folder"], "No such file or directory"),
-        (["--op", "conv2d"], "no case has op conv2d"),
+        (["--op", "conv9d"], "no case has op conv9d"),
         (["--lane", "fast"], "no case has .*lane fast"),
-        (["--require", "conv2d"], "--require conv2d matches none"),
+        (["--require", "conv9d"], "--require conv9d matches none"),
+        (["cmd:true", "--contract", "no/such/file.json"], "No such file"),
+        ([NUMPY_PORT, "--contract", NUMPY_PORT], "not JSON"),
         (["--json", "no/such/folder/report.json", "--op", "objective_forward"], "cannot be written"),
     ],
 )
@@ -121,9 +139,62 @@ def test_status_2_for_an_unknown_option(nsn):
 
 
 def test_help_has_an_example(nsn):
-    for command in ("check", "build"):
+    for command in ("check", "bisect", "build"):
         status, out, _ = nsn("golden", command, "--help")
         assert status == 0 and "Example: nsn-ref golden" in out
+
+
+# --- contracts, pages, bisection --------------------------------------------------------------------------------------
+
+
+def test_a_looser_contract_is_marked_plainly(nsn, port_file, tmp_path):
+    source = NUMPY_PORT.read_text() + "\nCONTRACT = {'float32': {'operand': 'tf32'}}\n"
+    page = tmp_path / "report.html"
+    only = "--op", "nested_linear*", "--dtype", "float32"
+    status, out, _ = nsn("golden", "check", port_file(source), *only, "--html", page)
+    assert status == 0 and "contract float32: operand tf32 instead of float32 (LOOSER)" in out
+    assert "cases passed, 0 not covered" in out and "under a contract LOOSER than the default in float32" in out
+    assert "looser than the default" in page.read_text()
+
+
+def test_the_contract_of_a_program_lies_in_a_file(nsn, tmp_path):
+    path = tmp_path / "contract.json"
+    path.write_text('{"float32": {"accumulator": "float64"}}')
+    port = f"cmd:{sys.executable} {golden_dir() / 'ports' / 'numpy_cmd_port.py'}"
+    only = "--op", "objective_forward", "--dtype", "float32"
+    status, out, _ = nsn("golden", "check", port, *only, "--contract", path)
+    assert status == 0 and "contract float32: accumulator float64 instead of float32\n" in out
+    status, _, err = nsn("golden", "check", NUMPY_PORT, *only, "--contract", path)
+    assert status == 2 and "a contract in a file is for programs" in err
+
+
+@pytest.mark.parametrize(
+    ("contract", "message"),
+    [
+        ("{'float32': {'precision': 'high'}}", "has no field 'precision'"),
+        ("{'float31': {}}", "unknown contract 'float31'"),
+        ("{'float32': {'operand': 'float31'}}", "operand is 'float31', expected one of"),
+        ("['float32']", "CONTRACT is a list"),
+    ],
+)
+def test_status_2_for_a_contract_that_does_not_exist(contract, message, nsn, port_file):
+    status, _, err = nsn("golden", "check", port_file(ABSENT + f"CONTRACT = {contract}\n"))
+    assert status == 2 and message in err and len(err.splitlines()) == 1
+
+
+def test_bisect_names_the_first_stage_that_diverges(nsn, port_file):
+    wrong = "\n\nright = ACTIVATIONS['relu']\nACTIVATIONS['relu'] = lambda z: (right(z)[0] * (1 + 1e-3), right(z)[1])\n"
+    status, out, _ = nsn("golden", "bisect", port_file(NUMPY_PORT.read_text() + wrong), "mlp_step/f32/relu-001")
+    assert status == 1 and out.splitlines()[-1] == (
+        "first to diverge: a.0, in relu_forward after layers.0, from the port's own inputs to it"
+    )
+    status, out, _ = nsn("golden", "bisect", NUMPY_PORT, "mlp_step/f32/relu-001")
+    assert status == 0 and out.splitlines()[-1] == "nothing diverges"
+
+
+def test_bisect_needs_a_case_that_exists(nsn):
+    status, _, err = nsn("golden", "bisect", NUMPY_PORT, "mlp_step/f99/relu-001")
+    assert status == 2 and "no case 'mlp_step/f99/relu-001'" in err and "there is mlp_step/f64/relu-001" in err
 
 
 # --- building ---------------------------------------------------------------------------------------------------------

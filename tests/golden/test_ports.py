@@ -106,6 +106,76 @@ def test_a_file_that_is_no_port_is_refused(tmp_path, source, message):
         ports.load(str(path))
 
 
+# --- in a process of its own, with a time limit -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def isolated(tmp_path):
+    """A port with a time limit, from a function of a Python file."""
+
+    def write(body, time_limit=20.0):
+        path = tmp_path / "isolated_port.py"
+        path.write_text(f"import os, time\nCONTRACT = {{}}\n\n\ndef run(op, inputs, attrs):\n    {body}\n")
+        return ports.load(str(path), time_limit=time_limit)
+
+    return write
+
+
+def test_a_python_port_with_a_time_limit_passes_as_it_does_without(few, port_of):
+    port = ports.load(str(golden_dir() / "ports" / "numpy_port.py"), time_limit=60)
+    for _ in range(2):  # each check starts it anew
+        report = checker.check(port, few)
+        assert report.passed and report.count("passed") == len(few)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("time.sleep(60)", "the port was stopped after 0.5 s"),
+        ("os._exit(3)", "the port ended its process with status 3"),
+        ("os.abort()", "the port ended its process with status -6"),
+    ],
+)
+def test_a_port_that_hangs_or_takes_its_process_down_fails(body, message, isolated, few):
+    start = time.monotonic()
+    report = checker.check(isolated(body, time_limit=0.5), few)
+    assert time.monotonic() - start < 30
+    assert failures(report) == {message} and report.count("failed") == len(few)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("raise MemoryError('too large')", "the port raised MemoryError: too large"),
+        ("return lambda: 3", "the port returned what cannot be passed on"),
+        ("print('garbage' * 1000); return 3", "the port returned a int, expected a dict of arrays"),
+    ],
+)
+def test_other_failures_are_those_of_one_call(body, message, isolated, few):
+    report = checker.check(isolated(body), few)
+    assert report.count("failed") == len(few) and all(message in error for error in failures(report))
+
+
+def test_an_isolated_port_keeps_its_contract_and_what_it_does_not_cover(isolated, few):
+    port = isolated("raise NotImplementedError")
+    assert port.contract == {} and checker.check(port, few).count("not covered") == len(few)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("def run(:", "cannot be loaded: SyntaxError"),
+        ("x = 3", "has no function run"),
+        ("import os; os._exit(1)", "1$"),
+    ],
+)
+def test_an_isolated_port_that_cannot_be_loaded_is_refused(source, message, tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(source)
+    with pytest.raises(PortError, match=message):
+        ports.load(str(path), time_limit=20)
+
+
 # --- sessions ---------------------------------------------------------------------------------------------------------
 
 

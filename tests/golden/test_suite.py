@@ -48,7 +48,7 @@ def test_the_schema_notices_what_is_missing(manifest, validator, key):
 
 
 def test_the_suite_is_small(manifest):
-    assert sum(path.stat().st_size for path in suite_dir().iterdir()) < 2_000_000
+    assert sum(path.stat().st_size for path in suite_dir().iterdir()) < 25_000_000
 
 
 def test_a_flipped_bit_is_noticed_in_any_kind_of_file(copy):
@@ -99,7 +99,7 @@ def first(manifest):
         (lambda m: first(m).update(lane="fast"), "unknown lane 'fast'"),
         (lambda m: first(m).update(attrs={}), "attributes of nested_linear_forward"),
         (lambda m: first(m).pop("why"), "is not as the schema says: KeyError"),
-        (lambda m: first(m)["outputs"].pop(0), r"outputs are \['h'\], expected \['y', 'h'\]"),
+        (lambda m: first(m)["outputs"].pop(0), r"outputs are \['y'\], expected \['h', 'y'\]"),
         (lambda m: first(m)["inputs"][0].update(name="X"), r"inputs are \['X', 'A'"),
         (lambda m: first(m)["inputs"][0].update(shape=[7, 5]), r"expected float64 \[7, 5\]"),
         (lambda m: first(m)["inputs"][0].update(sha256="0" * 64), "has been altered"),

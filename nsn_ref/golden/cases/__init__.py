@@ -3,11 +3,10 @@
 A case's id is permanent and its committed inputs never change; a better case gets a new number.
 """
 
-from nsn_ref.golden.cases import linear, mlp_step, objective
-from nsn_ref.golden.cases.case import Case
+from nsn_ref.golden.cases import functions, gemm, images, layers, linear, mlp_step, nets, objective, sessions, weights
+from nsn_ref.golden.cases.case import PREFIXES, Case
 
-DTYPES = ("float64", "float32")
-
-CASES = tuple(
-    Case(dtype, design) for dtype in DTYPES for design in (*linear.DESIGNS, *objective.DESIGNS, *mlp_step.DESIGNS)
-)
+DTYPES = tuple(PREFIXES)
+FAMILIES = (linear, objective, mlp_step, layers, images, functions, weights, nets, gemm, sessions)
+DESIGNS = tuple(design for family in FAMILIES for design in family.DESIGNS)
+CASES = tuple(Case(dtype, design) for dtype in DTYPES for design in DESIGNS if dtype in design.formats)

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nsn_ref.golden.cases.case import Design
+from nsn_ref.golden.cases.case import ALL, PLAIN, Design
+from nsn_ref.golden.cases.draws import MARGIN, MOMENT, rounded
 from nsn_ref.golden.cases.objective import distinct
 
 # A step as large as the parameter, so that no error hides behind it; eps and the decay both matter.
@@ -26,15 +27,31 @@ class Net(NamedTuple):
     fresh: bool = False  # no moments yet
 
 
-def draw(net, rng, dtype):
+def draw(net, attrs, rng, dtype):
     """A step of a net in the middle of training: random parameters and moments, none of them zero."""
     params = parameters(net, rng)
+    rms = max(net.rms, MOMENT.get(dtype, 0.0))
     m = {key: 0.05 * rng.standard_normal(p.shape) for key, p in params.items()}
-    v = {key: (net.rms * rng.uniform(0.1, 1, p.shape)) ** 2 for key, p in params.items()}
+    v = {key: (rms * rng.uniform(0.1, 1, p.shape)) ** 2 for key, p in params.items()}
     if net.fresh:
         m, v = ({key: np.zeros(p.shape) for key, p in params.items()} for _ in "mv")
-    tensors = {"x": rng.standard_normal((net.n, net.widths[0])), "targets": rng.integers(0, net.widths[2], net.n)}
+    if attrs["activation"] == "relu" and dtype not in PLAIN:
+        x = far_from_zero(net, params, attrs["ranks"], rng, dtype)
+    else:
+        x = rng.standard_normal((net.n, net.widths[0]))
+    tensors = {"x": x, "targets": rng.integers(0, net.widths[2], net.n)}
     return tensors | name_groups(params, m, v)
+
+
+def far_from_zero(net, params, ranks, rng, dtype):
+    """Inputs for which no input of the activation is near 0, at any of the ranks."""
+    A, B, b = (rounded(params[f"layers.0.{name}"], dtype) for name in "ABb")
+    candidates = rounded(rng.standard_normal((4000 * net.n, net.widths[0])), dtype)
+    z = np.concatenate([candidates @ A[:r].T @ B[:, :r].T + b for r in ranks], axis=1)
+    good = (np.abs(z) > MARGIN[dtype] * np.abs(z).max() / 4).all(axis=1)
+    if good.sum() < net.n:
+        raise ValueError(f"{good.sum()} of {len(good)} inputs are far enough from zero, expected {net.n}")
+    return candidates[good][: net.n]
 
 
 def parameters(net, rng):
@@ -60,7 +77,7 @@ def name_groups(params, m, v):
     return {f"{prefix}.{key}": x for prefix, group in groups.items() for key, x in group.items()}
 
 
-def digits(rng, dtype):
+def digits(attrs, rng, dtype):
     """The weights, moments and next batch of a real training run; made once, then read from the committed file."""
     from nsn_ref.golden.digits_weights import training_step
 
@@ -68,39 +85,48 @@ def digits(rng, dtype):
 
 
 def _attrs(ranks, activation="relu", head="nested", variant="uncertainty", **adamw):
-    return {"ranks": ranks, "activation": activation, "head": head, "variant": variant} | ADAMW | adamw
+    shape = {"activation": activation, "head": head, "depth": 2}
+    return {"ranks": ranks, **shape, "variant": variant} | ADAMW | adamw
 
 
-# name, draw, attributes, flag, sentence
+FORMATS = {  # where not in all
+    "digits-001": PLAIN,
+    "confident-001": (*PLAIN, "tf32", "bfloat16_master"),  # in the others an error of a logit is above 1: no bound
+}
+
+# name, net (None: of a real run), attributes, flag, sentence
 _TABLE = (
-    ("relu-001", partial(draw, Net()), _attrs([9, 4]), "the whole step",
+    ("relu-001", Net(), _attrs([9, 4]), "the whole step",
      "Anything in the chain: the first tensor that fails, in the order losses, logits, gradients, parameters, tells."),
-    ("dense-head-001", partial(draw, Net(head="dense")), _attrs([9, 4], head="dense"), "one rank's head gradient",
+    ("dense-head-001", Net(head="dense"), _attrs([9, 4], head="dense"), "one rank's head gradient",
      "The dense head gets the gradient of one rank only, or its weight is transposed."),
-    ("gelu-001", partial(draw, Net(shift=-3.0, spread=2.0)), _attrs([9, 3], "gelu"), "form of GELU",
+    ("gelu-001", Net(shift=-3.0, spread=2.0), _attrs([9, 3], "gelu"), "form of GELU",
      "GELU is the tanh form instead of the erf form, or cancels for inputs between -6 and 0."),
-    ("gelu-tanh-001", partial(draw, Net(shift=-3.0, spread=2.0)), _attrs([9, 3], "gelu_tanh"), "form of GELU",
+    ("gelu-tanh-001", Net(shift=-3.0, spread=2.0), _attrs([9, 3], "gelu_tanh"), "form of GELU",
      "GELU is the erf form instead of the tanh form, or its derivative lacks the factor from the cubic term."),
-    ("classification-001", partial(draw, Net()), _attrs([10, 5], variant="classification"), "penalty of the variant",
+    ("classification-001", Net(), _attrs([10, 5], variant="classification"), "penalty of the variant",
      "The penalty is s instead of s / 2 in the gradient of the log-variances."),
-    ("bounded-001", partial(draw, Net()), _attrs([2, 5, 10], variant="bounded"), "weight of the variant",
+    ("bounded-001", Net(), _attrs([2, 5, 10], variant="bounded"), "weight of the variant",
      "Losses are weighted by exp(-s) instead of exp(-s) / 2, so that every gradient is twice too large."),
-    ("duplicates-001", partial(draw, Net()), _attrs([7, 7, 3]), "duplicate ranks",
+    ("duplicates-001", Net(), _attrs([7, 7, 3]), "duplicate ranks",
      "A rank that was drawn twice counts once, in the gradients or in the log-variance's."),
-    ("batch-one-001", partial(draw, Net(n=1)), _attrs([11, 1]), "batch of one",
+    ("batch-one-001", Net(n=1), _attrs([11, 1]), "batch of one",
      "A batch of one loses its axis; rank 1 and rank R at once."),
-    ("confident-001", partial(draw, Net(gain=250.0, rms=10.0)), _attrs([9, 4]), "overflow of exp(logits)",
+    ("confident-001", Net(gain=250.0, rms=10.0), _attrs([9, 4]), "overflow of exp(logits)",
      "Logits beyond 100, most of them confident and wrong: the softmax overflows, or log(0) is taken."),
-    ("first-step-001", partial(draw, Net(fresh=True)), _attrs([9, 4], t=1), "bias correction",
+    ("first-step-001", Net(fresh=True), _attrs([9, 4], t=1), "bias correction",
      "At the first step the bias correction is left out or uses t - 1; unused components move by more than the decay."),
-    ("large-decay-001", partial(draw, Net(head="dense")), _attrs([6, 3], "gelu", "dense", t=3, weight_decay=0.9),
+    ("large-decay-001", Net(head="dense"), _attrs([6, 3], "gelu", "dense", t=3, weight_decay=0.9),
      "weight decay",
      "The decay is added to the gradient (Adam with L2), or not scaled by the learning rate, or applied to s as well."),
-    ("digits-001", digits, _attrs([11, 3], head="dense", t=121, lr=0.003, eps=1e-8, weight_decay=0.01), "real weights",
+    ("digits-001", None, _attrs([11, 3], head="dense", t=121, lr=0.003, eps=1e-8, weight_decay=0.01), "real weights",
      "Weights and moments of a real training run on scans of digits: scales and correlations that random cases lack."),
 )  # fmt: skip
 
 DESIGNS = tuple(
-    Design("mlp_step", name, "certified", attrs, draw_inputs, flag, why)
-    for name, draw_inputs, attrs, flag, why in _TABLE
-)
+    Design(
+        "mlp_step", name, "certified", attrs, partial(draw, net, attrs) if net else partial(digits, attrs), flag, why,
+        FORMATS.get(name, ALL),
+    )
+    for name, net, attrs, flag, why in _TABLE
+)  # fmt: skip

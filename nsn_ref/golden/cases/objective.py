@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from nsn_ref.golden.cases.case import Design
+from nsn_ref.golden.cases.case import NO_PRODUCTS, Design
 
 
 def draw(ranks, R, reach, backward, rng, dtype):
@@ -43,7 +43,7 @@ _TABLE = (
 DESIGNS = tuple(
     Design(
         f"objective_{way}", name, "certified", {"ranks": ranks, "variant": variant},
-        partial(draw, ranks, R, reach, way == "backward"), flag, why,
+        partial(draw, ranks, R, reach, way == "backward"), flag, why, NO_PRODUCTS,
     )
     for name, variant, ranks, R, reach, flag, why in _TABLE
     for way in ("forward", "backward")

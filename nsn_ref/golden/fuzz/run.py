@@ -1,0 +1,131 @@
+"""Running the fuzz: machines against bounds, and what the number of trials proves."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from nsn_ref.errors import NeedMorePrecision
+from nsn_ref.golden import contracts, truth
+from nsn_ref.golden.fuzz.formulas import run
+from nsn_ref.golden.fuzz.inputs import draw
+from nsn_ref.golden.fuzz.machine import Machine
+
+AT_ONCE = 200  # trials of one input
+SAME = 20  # of them with one choice of formulas and orders; the rest of their arithmetic differs
+
+
+class Outcome(NamedTuple):
+    """Of one operation in one format."""
+
+    op: str
+    dtype: str
+    trials: int
+    rejected: int  # trials with an element outside its bound
+    rho: float  # the largest error / bound
+    unbounded: int  # inputs drawn that have no bound: a decision that rounding may overturn
+
+    @property
+    def upper_bound(self):
+        """The 95 % upper bound (Clopper-Pearson) of the share of such trials that are rejected."""
+        return upper_bound(self.rejected, self.trials)
+
+
+def upper_bound(rejected, trials, level=0.95):
+    """Clopper-Pearson: the largest share at which so few rejections still have a probability of 1 - level."""
+    from scipy.stats import beta
+
+    return 1.0 if rejected >= trials else float(beta.ppf(level, rejected + 1, trials - rejected))
+
+
+def fuzz(op, dtype, trials, rng, contract=None, bounds_of=truth.bounds):
+    """Evaluate an operation `trials` times by machines that keep a contract.
+
+    Parameters
+    ----------
+    op, dtype : str
+    trials : int
+        Rounded up to whole batches.
+    rng : numpy.random.Generator
+    contract : Contract, optional
+        Of the machines and the bounds; by default the format's.
+    bounds_of : callable
+        As `truth.bounds`, which the tests break on purpose.
+
+    Returns
+    -------
+    Outcome
+    """
+    contract = contract or contracts.default(dtype)
+    done = rejected = unbounded = 0
+    worst = 0.0
+    while done < trials:
+        inputs, attrs = draw(op, dtype, rng)
+        try:
+            expected = truth.expected(op, inputs, attrs)
+            bounds = bounds_of(op, "certified", contract, inputs, attrs, expected)
+        except NeedMorePrecision:
+            unbounded += 1
+            if unbounded > 20 + done:
+                raise
+            continue
+        for _ in range(AT_ONCE // SAME):
+            rhos = _rhos(run(Machine(contract, SAME, rng), op, inputs, attrs), expected, bounds)
+            rejected += int((~(rhos <= 1)).sum())
+            worst = max(worst, float(rhos.max()))
+        done += AT_ONCE
+    return Outcome(op, dtype, done, rejected, worst, unbounded)
+
+
+def _rhos(outputs, expected, bounds):
+    """The worst error / bound of each trial."""
+    worst = np.zeros(SAME)
+    for name, got in outputs.items():
+        error, bound = np.abs(got - expected[name]).reshape(SAME, -1), bounds[name].ravel()
+        with np.errstate(all="ignore"):
+            rho = np.where(error == 0, 0.0, error / bound)
+        rho = np.where(np.isnan(rho), np.inf, rho)
+        worst = np.maximum(worst, rho.max(axis=1, initial=0.0))
+    return worst
+
+
+def summary(outcomes):
+    """One sentence: rejected, trials, and the upper bound."""
+    trials, rejected = sum(o.trials for o in outcomes), sum(o.rejected for o in outcomes)
+    least = min(o.trials for o in outcomes)
+    return (
+        f"{rejected} of {trials:,} correct evaluations rejected; largest error / bound "
+        f"{max(o.rho for o in outcomes):.3f}. "
+        f"At most {upper_bound(rejected, trials):.2g} of such evaluations are rejected, with 95 % confidence; "
+        f"{max(o.upper_bound for o in outcomes):.2g} for each operation and format alone, of at least {least:,} trials"
+    )
+
+
+def markdown(outcomes, seed):
+    """The table for the documentation."""
+    dtypes = list(dict.fromkeys(o.dtype for o in outcomes))
+    by_op = {}
+    for o in outcomes:
+        by_op.setdefault(o.op, {})[o.dtype] = o
+    lines = [
+        "# Correct arithmetic against the bounds",
+        "",
+        f"{summary(outcomes)}.",
+        "",
+        "The largest error / bound that any trial reached; above 1 a correct port would be rejected. Made by",
+        f"`python -m nsn_ref.golden.fuzz --trials {outcomes[0].trials} --seed {seed}`; what a trial is:",
+        "[golden-bounds.md](../golden-bounds.md#fuzzing).",
+        "",
+        f"| operation | {' | '.join(dtypes)} |",
+        f"|---|{'---:|' * len(dtypes)}",
+    ]
+    for op, row in by_op.items():
+        lines.append(f"| `{op}` | {' | '.join(_cell(row.get(dtype)) for dtype in dtypes)} |")
+    skipped = sum(o.unbounded for o in outcomes)
+    lines += ["", f"{skipped} drawn inputs had no bound (a decision that rounding may overturn) and were drawn again."]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(o):
+    if o is None:
+        return ""
+    return f"{o.rho:.2f}" if not o.rejected else f"{o.rho:.2f}, {o.rejected} of {o.trials} rejected"

@@ -1,0 +1,167 @@
+"""Nets judged stage by stage, on the port's own tensors and on true ones: the first stage that is wrong is named."""
+
+import numpy as np
+import pytest
+
+from nsn_ref.golden import bisect, contracts, local
+from nsn_ref.golden import check as checker
+from nsn_ref.golden.evaluate import as_arrays, evaluate, reference
+from nsn_ref.golden.stages import NETS, stages
+
+
+def case_of(cases, case_id):
+    return next(case for case in cases if case.id == case_id)
+
+
+def one_of_each(cases, dtype):
+    """A case of every net, of each activation and head among the small ones."""
+    nets = [c for c in cases if c.op in NETS and c.dtype == dtype and c.session is None and "digits" not in c.id]
+    kinds = {(c.op, c.attrs["activation"], c.attrs["head"]): c for c in nets}
+    return list(kinds.values())
+
+
+def answer(case):
+    """The reference's own answer, in the case's dtypes."""
+    named = as_arrays(evaluate(reference(), case.op, case.inputs, case.attrs))
+    return {name: np.asarray(named[name]).astype(output.dtype) for name, output in case.outputs.items()}
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_every_output_of_a_net_belongs_to_one_stage_in_the_order_of_computation(dtype, cases):
+    chosen = one_of_each(cases, dtype)
+    assert {c.op for c in chosen} == NETS.keys()
+    for case in chosen:
+        made = [name for stage in stages(case.op, case.attrs) for name in stage.outputs]
+        assert sorted(made) == sorted(case.outputs)
+
+
+def test_stages_run_in_floats_give_what_the_operation_gives(cases):
+    """The composition of the stages is the net: the same code in another order, so equal but for roundings."""
+    for case in one_of_each(cases, "float64"):
+        tensors = dict(case.inputs)
+        made = {}
+        for stage in stages(case.op, case.attrs):
+            outputs = stage.run(lambda op, t, attrs: as_arrays(evaluate(reference(), op, t, attrs)), tensors)
+            made |= outputs
+            tensors = outputs | tensors
+        for name, output in case.outputs.items():
+            np.testing.assert_allclose(np.asarray(made[name]), output.expected, rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_right_answer_passes_every_stage(dtype, cases):
+    for case in one_of_each(cases, dtype):
+        judged = local.judge(case, answer(case), contracts.default(dtype))
+        assert [t.name for _, t in judged if not t.passed] == []
+        assert {t.name for _, t in judged} == case.outputs.keys()
+
+
+def test_without_intermediates_their_errors_are_carried_along(cases):
+    """Then the bound of what follows is wider, but not useless."""
+    case = case_of(cases, "mlp_step/f32/gelu-001")
+    outputs = answer(case)
+    needed = {name: x for name, x in outputs.items() if not case.outputs[name].optional}
+    judged = {t.name: t for _, t in local.judge(case, needed, contracts.default("float32"))}
+    with_all = {t.name: t for _, t in local.judge(case, outputs, contracts.default("float32"))}
+    assert judged.keys() == needed.keys() and all(t.passed for t in judged.values())
+    assert judged["grad.layers.0.A"].bound > 2 * with_all["grad.layers.0.A"].bound
+
+
+@pytest.mark.parametrize("name", ["h.0", "z.0", "a.0", "logits", "losses", "dlogits", "dz.0", "grad.layers.1.A", "m.s"])
+def test_the_first_tensor_that_is_wrong_by_itself_is_named(name, cases):
+    """Later ones follow from it, and are right on their own terms."""
+    case = case_of(cases, "mlp_step/f64/gelu-001")
+    outputs = answer(case)
+    outputs[name] = outputs[name] * (1 + 1e-9)
+    wrong = [t.name for _, t in local.judge(case, outputs, contracts.default("float64")) if not t.passed]
+    assert wrong[0] == name
+    assert set(wrong) <= {name} | FOLLOWING.get(name, set())
+
+
+# what is recomputed from the changed tensor, but was itself computed from the right one
+FOLLOWING = {
+    "z.0": {"a.0", "dz.0"},
+    "a.0": {"h.1", "logits", "grad.layers.1.A", "grad.layers.1.B"},
+    "logits": {"losses", "dlogits"},
+    "losses": {"total", "grad.s"},
+    "dlogits": {"da.0", "grad.layers.1.A", "grad.layers.1.B", "grad.layers.1.b"},
+    "dz.0": {"grad.layers.0.A", "grad.layers.0.B", "grad.layers.0.b"},
+    "grad.layers.1.A": {"param.layers.1.A", "m.layers.1.A", "v.layers.1.A"},
+}
+
+
+def test_a_tensor_that_is_not_a_number_does_not_hide_the_rest(cases):
+    case = case_of(cases, "mlp_step/f64/gelu-001")
+    outputs = answer(case)
+    outputs["z.0"] = outputs["z.0"] * np.nan
+    wrong = [t.name for _, t in local.judge(case, outputs, contracts.default("float64")) if not t.passed]
+    assert wrong == ["z.0"]
+
+
+def test_a_bound_of_one_stage_catches_what_that_of_the_chain_lets_pass(cases, numpy_port, port_of):
+    """An error of a few roundings in an early stage: the chain's bound on the same tensor is far wider."""
+    case = case_of(cases, "mlp_step/f32/deep-001")
+    outputs = answer(case)
+    end_to_end = {name: o.bound.max() for name, o in case.outputs.items()}
+    by_stage = {t.name: t.bound for _, t in local.judge(case, outputs, contracts.default("float32"))}
+    assert by_stage["grad.layers.0.A"] < end_to_end["grad.layers.0.A"] / 5
+
+
+def test_short_formats_are_judged_by_stages_and_others_when_asked_for(cases, numpy_port, port_of):
+    case = case_of(cases, "mlp_forward/f32/deep-001")
+    port = port_of(numpy_port.run)
+    assert not checker.check(port, [case]).results[0].local
+    assert checker.check(port, [case], staged=True).results[0].local
+    assert not checker.check(port, [case], staged=False).results[0].local
+
+
+def test_two_processes_give_what_one_gives(cases, monkeypatch):
+    case = case_of(cases, "mlp_forward/f32/deep-001")
+    jobs = [(case, answer(case), contracts.default("float32"))] * 3
+    alone = local.judge_all(jobs)
+    monkeypatch.setattr(local, "ENOUGH", 2)
+    assert local.judge_all(jobs) == alone and len(alone) == 3
+    monkeypatch.setattr(local, "_in_another_process", lambda jobs: None)  # it died: its share is done here
+    assert local.judge_all(jobs) == alone
+
+
+# --- bisection --------------------------------------------------------------------------------------------------------
+
+
+def wrong_activation(port):
+    right = port.ACTIVATIONS["relu"]
+    port.ACTIVATIONS["relu"] = lambda z: (right(z)[0] * (1 + 1e-3), right(z)[1])
+
+
+def test_bisect_by_the_port_s_own_tensors(cases, numpy_port, port_of):
+    wrong_activation(numpy_port)
+    found = bisect.bisect(port_of(numpy_port.run), case_of(cases, "mlp_step/f32/relu-001"))
+    assert found.first == "a.0, in relu_forward after layers.0, from the port's own inputs to it"
+
+
+def test_bisect_by_single_operations_where_no_intermediate_is_returned(cases, numpy_port, port_of):
+    """The port returns what it must, and its chain is right: only the operation by itself is wrong."""
+
+    def run(op, inputs, attrs):
+        outputs = numpy_port.run(op, inputs, attrs)
+        if op == "softmax_cross_entropy_backward":
+            return {"dz": outputs["dz"] * 2}
+        return {name: x for name, x in outputs.items() if name[:2] not in ("h.", "z.", "a.")}
+
+    found = bisect.bisect(port_of(run), case_of(cases, "mlp_step/f32/relu-001"))
+    assert found.whole.status == "passed"
+    assert found.first == "softmax_cross_entropy_backward, call 1, from true inputs"
+
+
+def test_bisect_finds_nothing_in_a_right_port(cases, numpy_port, port_of):
+    for case_id in ("mlp_step/f32/gelu-001", "convnet_step/f32/relu-001", "objective_forward/f64/far-001"):
+        assert bisect.bisect(port_of(numpy_port.run), case_of(cases, case_id)).first is None
+
+
+def test_bisect_of_an_operation_without_stages_names_the_first_wrong_tensor(cases, numpy_port, port_of):
+    def run(op, inputs, attrs):
+        outputs = numpy_port.run(op, inputs, attrs)
+        return outputs | {"dA": outputs["dA"] + 1}
+
+    found = bisect.bisect(port_of(run), case_of(cases, "nested_linear_backward/f64/interior-rank-001"))
+    assert found.first == "dA, the first wrong tensor in the order of computation"
