@@ -9,6 +9,7 @@ import json
 import sys
 from pathlib import Path
 
+import ml_dtypes  # noqa: F401  teaches NumPy the name bfloat16, which load_file looks up
 import numpy as np
 import numpy_port
 from safetensors.numpy import load_file, save_file

@@ -54,8 +54,8 @@ def doubled(outputs, inputs):
     outputs["db"] = 2 * outputs["db"]
 
 
-def float16(outputs, inputs):
-    outputs["dA"] = np.zeros(outputs["dA"].shape, np.float16)
+def integers(outputs, inputs):
+    outputs["dA"] = np.zeros(outputs["dA"].shape, np.int16)
 
 
 def other_float(outputs, inputs):
@@ -89,7 +89,7 @@ def a_list(outputs, inputs):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (float16, "dA has dtype float16, expected float"),
+        (integers, "dA has dtype int16, expected b?float"),
         (other_float, "dA has dtype float"),
         (transposed, r"dA has shape \(.*\), expected"),
         (extra_axis, r"db has shape \(1, "),

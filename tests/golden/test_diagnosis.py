@@ -9,6 +9,8 @@ from nsn_ref.golden import check as checker
 from nsn_ref.golden.diagnosis import diagnose
 from nsn_ref.golden.suspects import recomputed, round_to_bits
 
+LONG = ("float64", "float32")  # where the noise of a right port is far below every mistake
+
 
 def case_of(cases, case_id):
     return next(case for case in cases if case.id == case_id)
@@ -119,7 +121,7 @@ def test_the_answer_to_another_case_is_named(cases, numpy_port, port_of):
         outputs = numpy_port.run(op, inputs, attrs)
         return kept.setdefault((op, *(x.shape for x in outputs.values()), outputs["dlosses"].dtype), outputs)
 
-    chosen = [c for c in cases if c.op == "objective_backward"]
+    chosen = [c for c in cases if c.op == "objective_backward" and c.dtype in LONG]
     found, unexplained = sentences(port_of(run), chosen)
     assert {text.rpartition("/")[0] for text in found} == {
         "stale: this is the answer to objective_backward/f64",
@@ -242,7 +244,7 @@ def adamw_with(**changed):
 )
 def test_a_mistake_is_named(op, cases_like, change, expected, cases, numpy_port, port_of):
     change(numpy_port)
-    chosen = [c for c in checker.select(cases, op=op) if c.id.endswith(cases_like)]
+    chosen = [c for c in checker.select(cases, op=op) if c.id.endswith(cases_like) and c.dtype in LONG]
     found, unexplained = sentences(port_of(numpy_port.run), chosen)
     assert found and all(expected in text for text in found) and unexplained == 0
 
