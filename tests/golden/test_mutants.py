@@ -274,4 +274,5 @@ def test_a_sample_of_the_hand_made_mutants_is_killed():
     todo = run.tasks("hand", ["float64", "float32", "bfloat16", "float16"], sample=40, seed=4)
     outcomes = list(run.survey(todo, suite_dir(), jobs=2))
     killed = [o.status != "survived" or o.mutant in equivalent.EQUIVALENT["hand"] for o in outcomes]
-    assert len(killed) > 100 and np.mean(killed) > 0.95
+    assert len(killed) > 100
+    assert np.mean(killed) > 0.9  # an alarm for a suite that lost its teeth; the figures are in docs/kill-matrix.md
