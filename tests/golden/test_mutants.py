@@ -269,10 +269,16 @@ def test_bad_options(options, message):
         CliRunner().invoke(golden.app, ["mutants", *options], catch_exceptions=False)
 
 
+FORMATS = ["float64", "float32", "bfloat16", "float16"]
+
+
 @pytest.mark.slow
-def test_a_sample_of_the_hand_made_mutants_is_killed():
-    todo = run.tasks("hand", ["float64", "float32", "bfloat16", "float16"], sample=40, seed=4)
+def test_a_sample_of_the_hand_made_mutants_is_killed_but_for_the_known_gaps():
+    todo = run.tasks("hand", FORMATS, sample=40, seed=4)
     outcomes = list(run.survey(todo, suite_dir(), jobs=2))
-    killed = [o.status != "survived" or o.mutant in equivalent.EQUIVALENT["hand"] for o in outcomes]
-    assert len(killed) > 100
-    assert np.mean(killed) > 0.9  # an alarm for a suite that lost its teeth; the figures are in docs/kill-matrix.md
+    survived = {(o.mutant, o.dtype) for o in outcomes if o.status == "survived"}
+    assert len(outcomes) > 100
+    assert {pair for pair in survived if pair[0] not in equivalent.EQUIVALENT["hand"]} == {
+        *(("kl-batch-axis", dtype) for dtype in FORMATS),  # a gap: no case of kl_distillation is a sequence
+        *((name, dtype) for name in ("penalty-naive", "gelu-zero-below") for dtype in ("bfloat16", "float16")),
+    }
