@@ -19,12 +19,13 @@ def compiled(loop):
     """Compile a loop over arrays; the Python function stays callable as ``py_func``.
 
     The machine code is cached on disk. There is no fastmath: it deletes NaN. Division by zero gives infinity, as in
-    NumPy; the check that Python makes instead would also stop LLVM from vectorising.
+    NumPy; the check that Python makes instead would also stop LLVM from vectorising. Loops run without Python's lock.
     """
+    options = {"error_model": "numpy", "nogil": True}
     try:
-        return numba.njit(cache=True, error_model="numpy")(loop)
+        return numba.njit(cache=True, **options)(loop)
     except RuntimeError:  # neither the package's folder nor the user's cache can be written
-        return numba.njit(error_model="numpy")(loop)
+        return numba.njit(**options)(loop)
 
 
 def floats(function, **arrays):

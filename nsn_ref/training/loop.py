@@ -20,7 +20,8 @@ from nsn_ref.training.held_out import save_held_out
 from nsn_ref.training.metrics import MetricsLog
 from nsn_ref.training.progress import progress_bar
 from nsn_ref.training.run import Run, environment, read_run, ready_folder, save_run
-from nsn_ref.training.step import start, train_step
+from nsn_ref.training.step import start
+from nsn_ref.training.steppers import make_stepper
 from nsn_ref.training.weighting import check_objective
 
 
@@ -43,7 +44,7 @@ def train(net, data, config, *, out=None, resume=False, held_out=None, progress=
     progress : bool
         Show a bar on standard error.
     callback : callable, optional
-        ``callback(record, params)`` after each step; the record is the step's line of the metrics.
+        ``callback(record, params)`` after each step: the step's line of the metrics, and a copy of the parameters.
 
     Returns
     -------
@@ -71,37 +72,41 @@ def train(net, data, config, *, out=None, resume=False, held_out=None, progress=
     if kept is not None:
         save_held_out(folder, *kept)
     log = MetricsLog(folder, records)
+    stepper = make_stepper(net, config, state, steps, engine, targets, min(config.batch_size, len(x)))
+    before, began = records[-1]["seconds"] if records else 0.0, time.perf_counter()
 
     def save():
         if folder is not None:
             log.sync()
-            save_run(folder, net, config, state, steps, fingerprint)
+            save_run(folder, net, config, stepper.state, steps, fingerprint)
 
-    before, began = records[-1]["seconds"] if records else 0.0, time.perf_counter()
-    with contextlib.closing(log), progress_bar(progress, state.step, steps) as show:
+    def record():
+        seconds = round(before + time.perf_counter() - began, 6)
+        log.append(_record(stepper, config, steps) | {"seconds": seconds})
+        return log.records[-1]
+
+    with contextlib.closing(stepper), contextlib.closing(log), progress_bar(progress, state.step, steps) as show:
         save()
         try:
-            for done, record in run_steps(net, (x, targets), config, state, steps, engine):
-                state = done
-                record["seconds"] = round(before + time.perf_counter() - began, 6)
-                log.append(record)
-                show(record)
+            for _ in run_steps(net, (x, targets), config, stepper):
+                show(record())
                 if callback is not None:
-                    callback(record, state.params)
-                if state.step % config.checkpoint_every == 0 or state.step == steps:
+                    callback(log.records[-1], {name: p.copy() for name, p in stepper.state.params.items()})
+                if stepper.state.step % config.checkpoint_every == 0 or stepper.state.step == steps:
                     save()
         except KeyboardInterrupt:
-            if len(log.records) == state.step:  # else it came before the step was recorded
-                save()
+            if stepper.state.step > len(log.records):
+                record()
+            save()
             raise
         except DivergedError as error:
             kept = "" if folder is None else f"; {folder} keeps the last checkpoint"
             raise DivergedError(f"{error}{kept}") from error
-    return Run(net, state.params, config, log.records, steps)
+        return Run(net, stepper.state.params, config, log.records, steps)
 
 
-def run_steps(net, data, config, state, steps, engine):
-    """Yield the state and the record after each step that is left.
+def run_steps(net, data, config, stepper):
+    """Take the steps that are left; yields the number of steps done after each.
 
     Raises
     ------
@@ -109,22 +114,30 @@ def run_steps(net, data, config, state, steps, engine):
     """
     x, targets = data
     anchor, variants = config.trained_ranks(net.R)
-    while state.step < steps:
-        rows = samplers.batch(config.seed, state.step, len(x), config.batch_size)
-        u = samplers.generator(config.seed, "ranks", state.step).random()
-        ranks = step_ranks(config.curriculum, state.step, steps, variants, anchor, u)
-        state, result = train_step(net, config, state, x[rows], targets[rows], ranks, steps, engine)
-        record = {
-            "step": state.step,
-            "lr": result.lr,
-            "ranks": list(ranks),
-            "losses": [float(loss) for loss in result.losses],
-            "total": result.total,
-            "grad_norm": result.grad_norm if math.isfinite(result.grad_norm) else None,
-        }
-        if state.step % config.log_s_every == 0 or state.step == steps:
-            record["s"] = [float(s_r) for s_r in state.params["s"]]
-        yield state, record
+    step = stepper.state.step
+    while step < stepper.steps:
+        rows = samplers.batch(config.seed, step, len(x), config.batch_size)
+        u = samplers.generator(config.seed, "ranks", step).random()
+        ranks = step_ranks(config.curriculum, step, stepper.steps, variants, anchor, u)
+        stepper.advance(x[rows], targets[rows], ranks)
+        step += 1
+        yield step
+
+
+def _record(stepper, config, steps):
+    """The line of the metrics of the last finished step."""
+    state, last = stepper.state, stepper.last
+    record = {
+        "step": state.step,
+        "lr": last.lr,
+        "ranks": list(last.ranks),
+        "losses": [float(loss) for loss in last.losses],
+        "total": last.total,
+        "grad_norm": last.grad_norm if math.isfinite(last.grad_norm) else None,
+    }
+    if state.step % config.log_s_every == 0 or state.step == steps:
+        record["s"] = [float(s_r) for s_r in state.params["s"]]
+    return record
 
 
 def _check_kinds(net, config):

@@ -42,6 +42,7 @@ class StepRecord(NamedTuple):
     """What is known of a step once it is done."""
 
     lr: float
+    ranks: tuple
     losses: np.ndarray  # (K,), before the step
     total: float
     grad_norm: float  # before clipping, the log-variances left out
@@ -82,9 +83,7 @@ def train_step(net, config, state, x, targets, ranks, steps, engine):
     DivergedError
         A loss, a gradient, something on the way to them, or a parameter after the step is not finite.
     """
-    options = {"schedule": config.schedule, "steps": steps, "warmup_steps": config.warmup_steps}
-    lr = learning_rate(state.step, lr=config.lr, **options)
-    lr_s = learning_rate(state.step, lr=config.lr if config.lr_s is None else config.lr_s, **options)
+    lr, lr_s = rates(config, state.step, steps)
     try:
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows is looked for
             out, grads, norm = _gradients(net, config, state, x, targets, ranks, engine)
@@ -97,7 +96,25 @@ def train_step(net, config, state, x, targets, ranks, steps, engine):
     except NonFiniteError as error:
         raise DivergedError(f"train: diverged at step {state.step + 1}: {error}") from error
     state = TrainState(state.step + 1, params, m, v if config.optimizer == "adamw" else {}, out.state)
-    return state, StepRecord(lr, out.losses, float(out.total), norm)
+    return state, StepRecord(lr, ranks, out.losses, float(out.total), norm)
+
+
+def rates(config, step, steps):
+    """Learning rates of one step: of the parameters, and of the log-variances."""
+    options = {"schedule": config.schedule, "steps": steps, "warmup_steps": config.warmup_steps}
+    lr = learning_rate(step, lr=config.lr, **options)
+    return lr, lr if config.lr_s is None else learning_rate(step, lr=config.lr_s, **options)
+
+
+def check_losses(ranks, losses, total):
+    """Check that the losses and their total are finite.
+
+    Raises
+    ------
+    NonFiniteError
+    """
+    if not (math.isfinite(total) and scalars.isfinite(losses)):
+        raise NonFiniteError(f"the losses at ranks {ranks} are {losses}, their total {total}")
 
 
 def _gradients(net, config, state, x, targets, ranks, engine):
@@ -106,8 +123,7 @@ def _gradients(net, config, state, x, targets, ranks, engine):
         net, state.params, x, targets, ranks, loss=config.loss, objective=config.objective, state=state.objective,
         regularisers=config.regularisers, stop_anchor=config.stop_anchor, ops=engine.ops,
     )  # fmt: skip
-    if not (math.isfinite(out.total) and scalars.isfinite(out.losses)):
-        raise NonFiniteError(f"the losses at ranks {ranks} are {out.losses}, their total {out.total}")
+    check_losses(ranks, out.losses, out.total)
     weights = {name: g for name, g in out.grads.items() if name != "s"}
     clipped, norm = clip_by_global_norm(weights, config.clip)
     return out, clipped | {"s": out.grads["s"]}, norm

@@ -1,0 +1,103 @@
+"""Matrix products from compiled code, through the BLAS that NumPy has already loaded.
+
+NumPy's wheels bring one OpenBLAS and SciPy's another. Here one library does all the work. The address of its ``gemm``
+is an argument of compiled code, so what Numba caches holds no address and serves any library.
+"""
+
+import ctypes
+from typing import NamedTuple
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from nsn_ref.errors import NSNError
+from nsn_ref.kernels.common import compiled
+
+LETTERS = {np.dtype(np.float32): "s", np.dtype(np.float64): "d"}
+SPELLINGS = ("scipy_{}gemm_64_", "{}gemm_64_", "scipy_{}gemm_", "{}gemm_")  # of OpenBLAS in wheels, and of others
+NO_TRANSPOSE, TRANSPOSE = ord("N"), ord("T")
+
+
+class Blas(NamedTuple):
+    """A library that has ``gemm``."""
+
+    name: str  # "openblas", "mkl", ...
+    version: str
+    path: str
+    gemm: dict  # dtype to address
+    threads: object  # threadpoolctl's controller: `num_threads`, `set_num_threads`
+
+
+def numpy_blas():
+    """The BLAS that NumPy multiplies with.
+
+    Returns
+    -------
+    Blas
+
+    Raises
+    ------
+    NSNError
+        No library that NumPy has loaded offers ``gemm`` under a known name.
+    """
+    import threadpoolctl
+
+    np.ones((2, 2)) @ np.ones((2, 2))
+    found = threadpoolctl.ThreadpoolController().select(user_api="blas").lib_controllers
+    for pool in sorted(found, key=lambda pool: "scipy.libs" in pool.filepath):  # NumPy's own first
+        library = ctypes.CDLL(pool.filepath)
+        for spelling in SPELLINGS:
+            functions = {dtype: getattr(library, spelling.format(letter), None) for dtype, letter in LETTERS.items()}
+            if None not in functions.values():
+                gemm = {dtype: ctypes.cast(f, ctypes.c_void_p).value for dtype, f in functions.items()}
+                return Blas(pool.internal_api, str(pool.version), pool.filepath, gemm, pool)
+    raise NSNError("numpy_blas: no BLAS with gemm among the libraries that NumPy has loaded")
+
+
+@intrinsic
+def _call_gemm(typingctx, address, flag_a, flag_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc):
+    """Fortran's gemm: everything by reference. An int64 serves 32-bit interfaces too: they read its low half."""
+    pointers = {7, 9, 12}
+    arguments = [types.uintp if i in pointers else types.int64 for i in range(14)]
+    arguments[0], arguments[6], arguments[11] = types.uintp, alpha, beta
+
+    def codegen(context, builder, signature, values):
+        byte = ir.IntType(8).as_pointer()
+        references = [
+            builder.inttoptr(value, byte)
+            if i in pointers
+            else builder.bitcast(cgutils.alloca_once_value(builder, value), byte)
+            for i, value in enumerate(values[1:], 1)
+        ]
+        kind = ir.FunctionType(ir.VoidType(), [byte] * 13)
+        builder.call(builder.inttoptr(values[0], kind.as_pointer()), references)
+        return context.get_dummy_value()
+
+    return types.void(*arguments), codegen
+
+
+@compiled
+def multiply(gemm, a, transposed_a, b, transposed_b, c, rows, columns, k, beta):
+    """One part of C = op(A) op(B) + beta C, row-major: the given rows and columns of C.
+
+    An operand is (address, stride between rows, item size); `rows` and `columns` are (first, last + 1).
+    """
+    address_a, stride_a, size = a
+    address_b, stride_b, _ = b
+    address_c, stride_c, _ = c
+    m, n = rows[1] - rows[0], columns[1] - columns[0]
+    if m <= 0 or n <= 0:
+        return
+    address_a += size * (rows[0] if transposed_a else rows[0] * stride_a)
+    address_b += size * (columns[0] * stride_b if transposed_b else columns[0])
+    address_c += size * (rows[0] * stride_c + columns[0])
+    flag_a = TRANSPOSE if transposed_a else NO_TRANSPOSE
+    flag_b = TRANSPOSE if transposed_b else NO_TRANSPOSE
+    one = type(beta)(1)
+    # gemm reads columns first, so it sees every matrix transposed: C' = op(B)' op(A)'
+    _call_gemm(
+        gemm, flag_b, flag_a, n, m, k, one, address_b, stride_b, address_a, stride_a, beta, address_c, stride_c
+    )  # fmt: skip

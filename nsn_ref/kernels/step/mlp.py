@@ -1,0 +1,213 @@
+"""The training step of a multilayer perceptron, for Python: flat buffers, a team of threads, one call a step."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from nsn_ref import checks
+from nsn_ref.errors import DTypeError, LabelError, ShapeError
+from nsn_ref.kernels.step.blas import numpy_blas
+from nsn_ref.kernels.step.layout import layout
+from nsn_ref.kernels.step.passes import Space
+from nsn_ref.kernels.step.step import DONE, GIVEN, OPTIMIZER, VARIANT, K, Model, N, Order, lead, serve
+from nsn_ref.kernels.step.team import Team
+from nsn_ref.kernels.step.update import LANE, LANES
+from nsn_ref.ops.objective import VARIANTS
+
+OPTIMIZERS = ("adamw", "sgd")
+WORTH_A_THREAD = 2e6  # floating-point operations
+
+
+class StepResult(NamedTuple):
+    """What one step found."""
+
+    total: float
+    losses: np.ndarray  # (K,), in the order of the ranks
+    grad_norm: float  # before clipping, s left out; infinite where its square is
+    finite: bool  # whether all parameters are, after the step
+
+
+class MLPStep:
+    """Parameters, gradients and moments of a perceptron in flat buffers, and the step that changes them in place.
+
+    The network has relu activations and a nested layer; the loss is the cross-entropy of labels. The threads beside
+    the calling one stay awake between steps; `close` ends them.
+
+    Parameters
+    ----------
+    net : MLP
+    dtype : {float32, float64}
+    rows, ranks : int, >= 1
+        The most rows of a batch, the most ranks of a step.
+    optimizer : {"adamw", "sgd"}
+    threads : int, >= 1, optional
+        Default: as many as NumPy's BLAS may use, and no more than one for two million operations of a step.
+
+    Raises
+    ------
+    OptionError, NSNError
+
+    Attributes
+    ----------
+    params, grads, m, v : dict of str to ndarray
+        Views into the buffers, zero at the start.
+    steps : int
+        Steps done; never out of step with the buffers.
+    threads : int
+    """
+
+    def __init__(self, net, dtype, *, rows, ranks=2, optimizer="adamw", threads=None):
+        checks.choice("MLPStep", "optimizer", optimizer, OPTIMIZERS)
+        for name, value in (("rows", rows), ("ranks", ranks), *([] if threads is None else [("threads", threads)])):
+            checks.integer("MLPStep", name, value, 1)
+        dtype, blas = np.dtype(dtype), numpy_blas()
+        tables, names, size = layout(net, ranks, rows)
+        buffers = [np.zeros(tables.parameters[-1, 1], dtype) for _ in range(4)]
+        self.params, self.grads, self.m, self.v = (
+            {name: buffer[where].reshape(shape) for name, (where, shape) in names.items()} for buffer in buffers
+        )
+        p, g, m, v = buffers
+        self.net, self._blas = net, blas.threads
+        self.threads = team_size(p.size, ranks * rows, self._blas.num_threads) if threads is None else threads
+        w = np.empty(size, dtype)
+        self._x = w[: rows * net.widths[0]].reshape(rows, net.widths[0])
+        self._model = Model(tables.layers, tables.parameters, tables.dz, Space(p, g, w, blas.gemm[dtype]), m, v)
+        self._order = Order(
+            sizes=np.zeros(5, np.int64),
+            labels=np.zeros(rows, np.int64),
+            ranks=np.zeros(ranks, np.int64),
+            weights=np.zeros(ranks, dtype),
+            rates=np.zeros((2, 9)),
+            limit=np.zeros(1),
+            losses=np.zeros((self.threads, ranks)),
+            mean_losses=np.zeros(ranks, dtype),
+            dlosses=np.zeros(ranks, dtype),
+            found=np.zeros((self.threads, LANE + LANES)),
+            results=np.zeros(3),
+        )
+        self._order.sizes[OPTIMIZER] = OPTIMIZERS.index(optimizer)
+        self._team = Team(self.threads)
+        self._member = self._team.member(0)
+        self._team.start(serve, self._model, self._order)
+
+    def load(self, params, m, v, steps=0):
+        """Copy parameters and moments in (`v` may be empty), and say how many steps they have seen."""
+        for views, arrays in ((self.params, params), (self.m, m), (self.v, v)):
+            for name, array in arrays.items():
+                views[name][...] = array
+        self._order.sizes[DONE] = steps
+
+    @property
+    def steps(self):
+        """Steps done."""
+        return int(self._order.sizes[DONE])
+
+    def step(self, x, labels, ranks, rates, *, objective="uncertainty", weights=None, clip=None):
+        """One step on one batch.
+
+        Parameters
+        ----------
+        x : ndarray, shape (n, d_in)
+        labels : ndarray of int, shape (n,)
+        ranks : sequence of K int
+        rates : pair
+            Rows from `adamw_rates` or `sgd_rates`: of the parameters, and of s.
+        objective : str
+            A variant of `ops.objective`.
+        weights : sequence of K numbers, optional
+            Of the losses, instead of the objective; the gradient of s is then zero.
+        clip : float, > 0, optional
+            Largest norm of the gradients, those of s left out.
+
+        Returns
+        -------
+        StepResult
+
+        Raises
+        ------
+        ShapeError, DTypeError, RankError, LabelError, OptionError
+            Nothing is changed then.
+        """
+        order, n, count = self._order, len(x), len(ranks)
+        self._check(x, labels, ranks)
+        descending = _descending(ranks)
+        if weights is None:
+            checks.choice("MLPStep.step", "objective", objective, VARIANTS)
+            order.sizes[VARIANT] = VARIANTS.index(objective)
+        else:
+            order.sizes[VARIANT] = GIVEN
+            order.weights[:count] = [weights[k] for k in descending]
+        order.sizes[N], order.sizes[K] = n, count
+        order.ranks[:count] = [ranks[k] for k in descending]
+        order.labels[:n] = labels
+        order.rates[...] = rates
+        order.limit[0] = np.inf if clip is None else clip
+        self._x[:n] = x
+        threads = self._blas.num_threads
+        self._blas.set_num_threads(1)  # the team goes in parallel, each member through products of its own
+        try:
+            bad = lead(self._member, self._model, order)
+        finally:
+            self._blas.set_num_threads(threads)
+        if bad >= 0:
+            expected = f"integers in 0..{self.net.widths[-1] - 1}"
+            raise LabelError(f"MLPStep.step: labels has the label {labels[bad]}, expected {expected}")
+        return self.result(ranks)
+
+    def result(self, ranks):
+        """The `StepResult` of the last step, which had these ranks."""
+        order, count = self._order, len(ranks)
+        losses = np.empty(count, order.mean_losses.dtype)
+        losses[_descending(ranks)] = order.mean_losses[:count]
+        total, norm, non_finite = order.results.tolist()
+        return StepResult(total, losses, norm, non_finite == 0)
+
+    def close(self):
+        """End the threads; a further step is refused."""
+        self._team.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    def _check(self, x, labels, ranks):
+        self._team.check()
+        (rows, width), dtype = self._x.shape, self._x.dtype
+        if not isinstance(x, np.ndarray) or x.dtype != dtype:
+            raise DTypeError(f"MLPStep.step: x is {describe(x)}, expected an array of {dtype}")
+        if x.ndim != 2 or not 1 <= len(x) <= rows or x.shape[1] != width:
+            raise ShapeError(f"MLPStep.step: x has shape {x.shape}, expected (1..{rows}, {width})")
+        if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iu":
+            raise DTypeError(f"MLPStep.step: labels is {describe(labels)}, expected an array of integers")
+        if labels.shape != x.shape[:1]:
+            raise ShapeError(f"MLPStep.step: labels has shape {labels.shape}, expected {x.shape[:1]}")
+        checks.ranks("MLPStep.step", ranks, self.net.R)
+        if len(ranks) > len(self._order.ranks):
+            raise ShapeError(f"MLPStep.step: ranks has {len(ranks)} ranks, expected at most {len(self._order.ranks)}")
+
+
+def _descending(ranks):
+    """Places of the ranks, the largest rank first."""
+    return sorted(range(len(ranks)), key=lambda k: -ranks[k])
+
+
+def describe(value):
+    """The kind of a value, for messages."""
+    return f"an array of {value.dtype}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
+
+
+def team_size(parameters, rows, threads):
+    """Threads worth waking for a step: its operations are about six for each parameter and row."""
+    return max(1, min(threads, int(6 * parameters * rows / WORTH_A_THREAD)))
+
+
+def adamw_rates(t, *, lr, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0):
+    """A row of the rates of step t (from 1) of AdamW."""
+    return lr, beta1, 1 - beta1, beta2, 1 - beta2, 1 - beta1**t, 1 - beta2**t, eps, lr * weight_decay
+
+
+def sgd_rates(*, lr, momentum=0.0, weight_decay=0.0):
+    """A row of the rates of gradient descent with momentum."""
+    return lr, momentum, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, weight_decay
