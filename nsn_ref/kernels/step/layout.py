@@ -27,7 +27,7 @@ class Layout(NamedTuple):
     rows: int  # of a batch, at most
 
 
-def layout(net, ranks, rows):
+def layout(net, ranks, rows, decays):
     """Lay out a multilayer perceptron.
 
     Parameters
@@ -37,6 +37,8 @@ def layout(net, ranks, rows):
         K, the most ranks of a step.
     rows : int, >= 1
         The most rows of a batch.
+    decays : sequence of str
+        Last parts of the names of the parameters that decay.
 
     Returns
     -------
@@ -52,7 +54,7 @@ def layout(net, ranks, rows):
             names[name] = slice(start, start + int(np.prod(shape))), shape
             start = names[name][0].stop
     names["s"] = slice(start, start + net.R), (net.R,)
-    parameters = [[where.start, where.stop, name.endswith((".A", ".B", ".W"))] for name, (where, _) in names.items()]
+    parameters = [[where.start, where.stop, name.rpartition(".")[2] in decays] for name, (where, _) in names.items()]
 
     linear = [layer for layer in net.layers if not isinstance(layer, Activation)]
     widest = ranks * rows * max(layer.d_out for layer in linear[:-1] or linear)

@@ -40,6 +40,8 @@ class MLPStep:
     rows, ranks : int, >= 1
         The most rows of a batch, the most ranks of a step.
     optimizer : {"adamw", "sgd"}
+    decays : sequence of str
+        The parameters that decay, by the last part of their names.
     threads : int, >= 1, optional
         Default: as many as NumPy's BLAS may use, and no more than one for two million operations of a step.
 
@@ -56,12 +58,12 @@ class MLPStep:
     threads : int
     """
 
-    def __init__(self, net, dtype, *, rows, ranks=2, optimizer="adamw", threads=None):
+    def __init__(self, net, dtype, *, rows, ranks=2, optimizer="adamw", decays=("A", "B", "W"), threads=None):
         checks.choice("MLPStep", "optimizer", optimizer, OPTIMIZERS)
         for name, value in (("rows", rows), ("ranks", ranks), *([] if threads is None else [("threads", threads)])):
             checks.integer("MLPStep", name, value, 1)
         dtype, blas = np.dtype(dtype), numpy_blas()
-        tables, names, size = layout(net, ranks, rows)
+        tables, names, size = layout(net, ranks, rows, decays)
         buffers = [np.zeros(tables.parameters[-1, 1], dtype) for _ in range(4)]
         self.params, self.grads, self.m, self.v = (
             {name: buffer[where].reshape(shape) for name, (where, shape) in names.items()} for buffer in buffers
