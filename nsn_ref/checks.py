@@ -46,6 +46,19 @@ def arrays(function, **named):
     return sizes
 
 
+def axes(function, **named):
+    """As `arrays`, of shapes alone.
+
+    Raises
+    ------
+    ShapeError
+    """
+    sizes = {}
+    for name, (array, expected) in named.items():
+        _shape(function, name, array, expected.split(), sizes)
+    return sizes
+
+
 def _finite(function, name, array):
     if not scalars.isfinite(array):
         raise NonFiniteError(f"{function}: {name} has NaN or infinity, expected finite numbers")

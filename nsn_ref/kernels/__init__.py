@@ -4,6 +4,8 @@ They take an optional ``out`` and check types and shapes, so that no loop reads 
 through. `PAIRS` lists each beside its reference.
 """
 
+from nsn_ref.kernels.average_pool2d import AveragePool2dSaved, average_pool2d_backward, average_pool2d_forward
+from nsn_ref.kernels.conv2d import Conv2dSaved, conv2d_backward, conv2d_forward
 from nsn_ref.kernels.dense import DenseSaved, dense_backward, dense_forward
 from nsn_ref.kernels.gelu import GeluSaved, gelu_backward, gelu_forward
 from nsn_ref.kernels.mean_squared_error import (
@@ -12,6 +14,7 @@ from nsn_ref.kernels.mean_squared_error import (
     mean_squared_error_forward,
 )
 from nsn_ref.kernels.multirank_linear import MultirankLinearSaved, multirank_linear_backward, multirank_linear_forward
+from nsn_ref.kernels.nested_conv2d import NestedConv2dSaved, nested_conv2d_backward, nested_conv2d_forward
 from nsn_ref.kernels.nested_linear import NestedLinearSaved, nested_linear_backward, nested_linear_forward
 from nsn_ref.kernels.objective import ObjectiveSaved, objective_backward, objective_forward
 from nsn_ref.kernels.optimizers import AdamWResult, SGDResult, adamw_step, sgd_step
@@ -28,10 +31,13 @@ from nsn_ref.kernels.weighted_sum import WeightedSumSaved, weighted_sum_backward
 __all__ = [
     "PAIRS",
     "AdamWResult",
+    "AveragePool2dSaved",
+    "Conv2dSaved",
     "DenseSaved",
     "GeluSaved",
     "MeanSquaredErrorSaved",
     "MultirankLinearSaved",
+    "NestedConv2dSaved",
     "NestedLinearSaved",
     "ObjectiveSaved",
     "Pair",
@@ -41,6 +47,10 @@ __all__ = [
     "SoftmaxCrossEntropySaved",
     "WeightedSumSaved",
     "adamw_step",
+    "average_pool2d_backward",
+    "average_pool2d_forward",
+    "conv2d_backward",
+    "conv2d_forward",
     "dense_backward",
     "dense_forward",
     "gelu_backward",
@@ -49,6 +59,8 @@ __all__ = [
     "mean_squared_error_forward",
     "multirank_linear_backward",
     "multirank_linear_forward",
+    "nested_conv2d_backward",
+    "nested_conv2d_forward",
     "nested_linear_backward",
     "nested_linear_forward",
     "objective_backward",

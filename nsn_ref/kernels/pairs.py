@@ -5,10 +5,13 @@ from typing import NamedTuple
 
 from nsn_ref import ops
 from nsn_ref.kernels import (
+    average_pool2d,
+    conv2d,
     dense,
     gelu,
     mean_squared_error,
     multirank_linear,
+    nested_conv2d,
     nested_linear,
     objective,
     optimizers,
@@ -35,6 +38,9 @@ PAIRS = (
             (dense, "dense", "rounding"),
             (nested_linear, "nested_linear", "rounding"),
             (multirank_linear, "multirank_linear", "rounding"),
+            (conv2d, "conv2d", "rounding"),
+            (nested_conv2d, "nested_conv2d", "rounding"),
+            (average_pool2d, "average_pool2d", "rounding"),
             (relu, "relu", "bits"),
             (gelu, "gelu", "rounding"),
             (silu, "silu", "rounding"),

@@ -21,6 +21,10 @@ def calls(rng):
     y, ys, labels = rng.standard_normal((5, 2)), rng.standard_normal((3, 5, 2)), rng.integers(0, 2, 5)
     losses, s = rng.random(2), rng.standard_normal(7)
     nested = {"x": x, "A": A, "B": B, "b": b}
+    images, K = rng.standard_normal((5, 3, 8, 6)), rng.standard_normal((7, 3, 3, 2))
+    geometry = {"stride": (2, 3), "padding": (1, 0)}  # misses the last column of pixels
+    conv = {"x": images, "W": K[:2], "b": b}, (), geometry
+    nested_conv = {"x": images, "A": K, "B": B, "b": b}, (4,), geometry
     return {
         kernels.dense_forward: ({"x": x, "W": W, "b": b}, (), {}),
         kernels.dense_backward: ({"dy": y}, (kernels.DenseSaved(x, W),), {}),
@@ -29,6 +33,20 @@ def calls(rng):
         kernels.multirank_linear_forward: (nested, ((4, 1, 4),), {}),
         kernels.multirank_linear_backward: (
             {"dys": ys}, (kernels.multirank_linear_forward(*nested.values(), (4, 1, 4))[1],), {},
+        ),
+        kernels.conv2d_forward: conv,
+        kernels.conv2d_backward: (
+            {"dy": rng.standard_normal((5, 2, 4, 2))}, (kernels.conv2d_forward(images, K[:2], b, **geometry)[1],), {},
+        ),
+        kernels.nested_conv2d_forward: nested_conv,
+        kernels.nested_conv2d_backward: (
+            {"dy": rng.standard_normal((5, 2, 4, 2))},
+            (kernels.nested_conv2d_forward(images, K, B, b, 4, **geometry)[1],),
+            {},
+        ),
+        kernels.average_pool2d_forward: ({"x": images}, ((4, 2),), {}),
+        kernels.average_pool2d_backward: (
+            {"dy": images[:, :, :2, :3].copy()}, (kernels.average_pool2d_forward(images, (4, 2))[1],), {},
         ),
         kernels.relu_forward: ({"z": y}, (), {}),
         kernels.relu_backward: ({"dy": y}, (kernels.ReluSaved(y),), {}),
@@ -76,7 +94,7 @@ def test_shapes_that_disagree_are_refused(calls):
     for kernel, (arrays, rest, keywords) in calls.items():
         for name in arrays.keys() - (free - {"y"} if "backward" in kernel.__name__ else free):
             for axis in range(arrays[name].ndim):
-                if (name, axis) in {("A", 0), ("W", 0)}:  # R and d_out are free; B and b are held against them
+                if name in ("A", "W") and axis != 1:  # R, d_out, k_h, k_w are free; B and b are held against the first
                     continue
                 for other in (np.repeat(arrays[name], 2, axis), np.delete(arrays[name], 0, axis)):
                     with pytest.raises(ShapeError, match=f"{kernel.__name__}: .* has shape .*, expected"):

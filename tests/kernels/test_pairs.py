@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from nsn_ref import kernels, ops
 from nsn_ref.certify import balls, rounding
 from nsn_ref.kernels import PAIRS
+from nsn_ref.kernels.patches import patches_loop, sum_of_patches_loop
 from nsn_ref.ops.objective import VARIANTS
 from nsn_ref.training import optimizers
 
@@ -57,6 +58,38 @@ def multirank_linear(rng, *sizes):
     below = ranks_of(sizes[-1])
     for ranks in ((below[-1], 1), (1, *below, below[-1]), (below[len(below) // 2],)):
         yield Case(nested_inputs(rng, *sizes), after(ranks))
+
+
+GEOMETRIES = (  # kernel, stride, padding; they reach every pixel of 3 x 4
+    ((2, 3), {"padding": (1, 2)}),
+    ((3, 2), {"stride": (1, 2), "padding": 0}),
+    ((1, 1), {}),
+    ((3, 4), {"stride": 2, "padding": (0, 1)}),
+)
+
+
+def images(rng, channels, batch=2):
+    return rng.standard_normal((batch, channels, 3, 4))
+
+
+def conv2d(rng, lead, d_in, d_out, R):
+    (k_h, k_w), keywords = GEOMETRIES[rng.integers(len(GEOMETRIES))]
+    c_in, c_out = min(d_in, 3), min(d_out, 5)
+    factors = rng.standard_normal((c_out, c_in, k_h, k_w)), rng.standard_normal(c_out)
+    yield Case((images(rng, c_in), *factors), options(**keywords))
+
+
+def nested_conv2d(rng, lead, d_in, d_out, R):
+    (k_h, k_w), keywords = GEOMETRIES[rng.integers(len(GEOMETRIES))]
+    shapes = (R, 2, k_h, k_w), (min(d_out, 3), R), (min(d_out, 3),)
+    factors = [rng.standard_normal(shape) for shape in shapes]
+    for rank in ranks_of(R):
+        yield Case((images(rng, 2, min(lead[0], 2)), *factors), lambda f, r=rank: lambda *x: f(*x, r, **keywords))
+
+
+def average_pool2d(rng, lead, channels, *_):
+    for size in ((3, 2), (1, 4), (3, 4)):
+        yield Case((images(rng, channels),), after(size))
 
 
 def elementwise(*forms):
@@ -116,6 +149,9 @@ CASES = {
     "dense": dense,
     "nested_linear": nested_linear,
     "multirank_linear": multirank_linear,
+    "conv2d": conv2d,
+    "nested_conv2d": nested_conv2d,
+    "average_pool2d": average_pool2d,
     "relu": elementwise({}),
     "gelu": elementwise({"approximate": "none"}, {"approximate": "tanh"}),
     "silu": elementwise({}),
@@ -210,7 +246,13 @@ def test_kernel_has_the_bits_of_the_reference(op, sizes, seed, dtype):
     assert_same_bits(op, sizes, seed, dtype)
 
 
-@pytest.mark.parametrize("op", ["dense", "nested_linear", "multirank_linear", "weighted_sum", "mean_squared_error"])
+EXACT = (
+    "dense", "nested_linear", "multirank_linear", "conv2d", "nested_conv2d", "average_pool2d", "weighted_sum",
+    "mean_squared_error",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("op", EXACT)
 @given(sizes(), seeds, st.sampled_from(DTYPES))
 def test_kernel_is_exact_on_small_dyadic_numbers(op, sizes, seed, dtype):
     """Sums of products of multiples of 1/4 are exact in any order; dividing by a size rounds the same exact sum."""
@@ -305,6 +347,19 @@ def drop_last_row(dy, db):
     db[:] = dy[:-1].sum(axis=0)
 
 
+def shift_by_a_column(x, stride, padding, out):
+    patches_loop.py_func(np.roll(x, 1, axis=-1), stride, padding, out)
+
+
+def drop_last_row_of_pixels(dpatches, stride, padding, dx):
+    sum_of_patches_loop.py_func(dpatches, stride, padding, dx)
+    dx[:, :, -1] = 0
+
+
+def mean_of_a_row(x, k_h, k_w, y):
+    y[:] = x[:, ::k_h].reshape(*y.shape, k_w).mean(axis=-1)
+
+
 def swap_sign_of_slope(dy, z, p, dz):
     dz[:] = dy * (p - z * p * (1 - p))
 
@@ -338,6 +393,9 @@ DEFECTS = [
     ("dense", "dense", "sum_rows_loop", drop_last_row),
     ("nested_linear", "nested_linear", "sum_rows_loop", drop_last_row),
     ("multirank_linear", "multirank_linear", "add_bias_loop", lambda y, b: None),
+    ("conv2d", "patches", "sum_of_patches_loop", drop_last_row_of_pixels),
+    ("nested_conv2d", "patches", "patches_loop", shift_by_a_column),
+    ("average_pool2d", "average_pool2d", "average_pool2d_forward_loop", mean_of_a_row),
     ("silu", "silu", "silu_backward_loop", swap_sign_of_slope),
     ("gelu", "gelu", "TANH_SCALE", math.sqrt(8 / 3.15)),
     ("relu", "relu", "relu_backward_loop", pass_everything),
@@ -356,6 +414,12 @@ def test_a_planted_defect_is_refused(python_bodies, monkeypatch, op, module, nam
         assert_near(op, ((5,), 3, 2, 7), 1, dtype)
 
 
+def structure(saved):
+    """Types and shapes of a saved context, those within it too."""
+    inner = [structure(part) for part in saved] if isinstance(saved, tuple) else np.shape(saved)
+    return type(saved), inner
+
+
 @pytest.mark.parametrize("op", CASES)
 def test_saved_contexts_are_interchangeable(op, rng):
     """The kernel's backward takes what the reference's forward saved, and the other way round."""
@@ -363,8 +427,7 @@ def test_saved_contexts_are_interchangeable(op, rng):
     for case in CASES[op](rng, (5,), 3, 2, 7):
         (y, saved), (_, kernel_saved) = (case.bind(f)(*case.inputs) for f in (forward, kernel_forward))
         assert type(saved) is type(kernel_saved)
-        for a, b in zip(saved, kernel_saved, strict=True):
-            assert np.shape(a) == np.shape(b) and type(a) is type(b)
+        assert structure(saved) == structure(kernel_saved)
         dy = y if np.ndim(y) else np.float64(0.75)
         swapped = backward(dy, kernel_saved), kernel_backward(dy, saved)
         for a, b in zip(*(grads if isinstance(grads, tuple) else (grads,) for grads in swapped), strict=True):
