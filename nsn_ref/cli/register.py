@@ -3,10 +3,12 @@
 
 def commands(app):
     """Attach every command to the application."""
-    from nsn_ref.cli import cost, experiment, frontier, golden, train
+    from nsn_ref.cli import bench, cost, experiment, frontier, golden, train, warm
 
     app.add_typer(golden.app, name="golden")
     app.add_typer(train.app, name="train")
     app.command(name="frontier")(frontier.frontier)
     app.command(name="cost")(cost.cost)
     app.add_typer(experiment.app, name="experiment")
+    app.command(name="bench")(bench.bench)
+    app.command(name="warm")(warm.warm)

@@ -1,0 +1,34 @@
+"""Our compiled step: the whole step is one function."""
+
+from nsn_ref.bench.cells import Cell
+from nsn_ref.bench.engines import Steps
+from nsn_ref.kernels.step import MLPStep, adamw_rates
+
+
+class Ours(Steps):
+    """`MLPStep` on a cell."""
+
+    def __init__(self, cell):
+        params, self.batches = cell.data()
+        self.cell = cell
+        self.engine = MLPStep(cell.net(), cell.dtype, rows=cell.rows, ranks=len(cell.ranks), threads=cell.threads)
+        self.engine.load(params, {}, {})
+
+    def step(self, i):
+        """One step."""
+        (x, labels), cell, t = self.batches[i % len(self.batches)], self.cell, self.engine.steps + 1
+        rates = adamw_rates(t, lr=cell.lr, weight_decay=cell.weight_decay), adamw_rates(t, lr=cell.lr)
+        return self.engine.step(x, labels, cell.ranks, rates)
+
+    def read(self, result):
+        """The losses, then their total."""
+        return [*map(float, result.losses), float(result.total)]
+
+    def close(self):
+        """End the team."""
+        self.engine.close()
+
+
+def make(task):
+    """Our step on a cell."""
+    return Ours(Cell.from_json(task))

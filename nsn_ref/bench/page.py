@@ -1,0 +1,34 @@
+"""Benchmarks as a page of Markdown; every number is computed from the record."""
+
+from nsn_ref.bench.machine import lines
+from nsn_ref.bench.names import tables
+from nsn_ref.bench.tables import markdown
+
+HEAD = """# Speed
+
+<!-- Written by the command below; edit nsn_ref/bench/page.py instead. -->
+
+    {command}
+
+What is compared, and what is fair: [benchmarks](../benchmarks.md).{rounds}
+
+{machine}"""
+
+
+def page(record, *, json=None, figure=None):
+    """The page.
+
+    Parameters
+    ----------
+    record : dict
+    json, figure : str, optional
+        Names of the files beside it.
+    """
+    machine = "\n".join(f"- {what}: {which}" for what, which in lines(record["machine"]))
+    rounds = "" if json is None else f" Every time, round by round: [{json}]({json})."
+    parts = [HEAD.format(command=record["command"], rounds=rounds, machine=machine)]
+    if figure is not None:
+        parts.append(f"![Times by engine]({figure})")
+    for name, section in record["benchmarks"].items():
+        parts += map(markdown, tables(name, section))
+    return "\n\n".join(parts) + "\n"

@@ -1,0 +1,1 @@
+"""What else a worker does: parts of a step, single operations, a training in a process of its own."""

@@ -1,0 +1,123 @@
+"""`nsn-ref bench`: side-by-side benchmarks against other engines."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def bench(
+    name: Annotated[
+        str,
+        typer.Argument(help="step, ranks, width, batch, count, operations, digits, memory, startup, or all of them."),
+    ] = "step",
+    against: Annotated[
+        str,
+        typer.Option(help="Engines, separated by commas: torch, torch-compile, jax, reference, operations, sklearn."),
+    ] = "torch,torch-compile,jax,reference,sklearn",
+    dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
+    threads: Annotated[int, typer.Option(help="Of every engine.")] = 2,
+    repeats: Annotated[int | None, typer.Option(help="Turns of each engine. Default: 9.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Small sizes, short turns: to see that all works.")] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write every time to this file.")] = None,
+    figure_file: Annotated[Path | None, typer.Option("--figure", help="Write a figure (PNG) to this file.")] = None,
+    markdown_file: Annotated[Path | None, typer.Option("--markdown", help="Write a page to this file.")] = None,
+    info: Annotated[bool, typer.Option("--info", help="Show BLAS, versions and processor, and exit.")] = False,
+):
+    """Time training steps and more against other engines on this machine.
+
+    Each engine works in a process of its own, all with as many threads. Engines whose losses differ are refused before
+    anything is timed; then they take turns. An engine that is not installed is named and left out.
+
+    Example: [bold]nsn-ref bench step --against torch,jax[/bold]
+    """
+    from rich.console import Console
+
+    from nsn_ref.bench import machine
+
+    console = Console()
+    if info:
+        _show_info(console, machine.info())
+        return
+    from nsn_ref.bench import names
+    from nsn_ref.bench.plan import Plan
+
+    engines = tuple(part.strip() for part in against.split(",") if part.strip())
+    files = {"--json": json_file, "--figure": figure_file, "--markdown": markdown_file}
+    with Console(stderr=True).status("bench") as status:
+        plan = Plan(engines, dtype, threads, repeats, quick, status.update)
+        chosen = names.chosen(name)
+        _check_files(files, chosen)
+        for absent in plan.absent:
+            typer.echo(f"{absent}: not installed, left out")
+        record = {"command": _command(name, plan, files), "machine": machine.info(), "benchmarks": {}}
+        for each in chosen:
+            record["benchmarks"][each] = names.runner(each)(plan)
+            for table in names.tables(each, record["benchmarks"][each]):
+                _show(console, table)
+    for path in _write(record, *files.values()):
+        typer.echo(f"wrote {path}")
+
+
+def _check_files(files, chosen):
+    """Refuse before minutes of measuring rather than after."""
+    from nsn_ref.bench.figure import PANELS
+    from nsn_ref.errors import FileError, OptionError
+
+    for option, path in files.items():
+        if path is not None and not path.parent.is_dir():
+            raise FileError(f"{option} is {path}, expected a file in a folder that exists")
+    if files["--figure"] is not None and not set(PANELS) & set(chosen):
+        raise OptionError(f"bench: --figure is given for {chosen[0]}, expected one of {', '.join(PANELS)}")
+
+
+def _show_info(console, facts):
+    from rich.table import Table
+
+    from nsn_ref.bench.machine import lines
+
+    table = Table(show_header=False)
+    for what, which in lines(facts):
+        table.add_row(what, which)
+    console.print(table)
+
+
+def _show(console, table):
+    from rich.table import Table
+
+    shown = Table(title=table.title, title_justify="left")
+    for i, column in enumerate(table.columns):
+        shown.add_column(column, justify="right" if i else "left")
+    for row in table.rows:
+        shown.add_row(*row)
+    console.print(shown)
+    for note in table.notes:
+        console.print(note, markup=False, highlight=False)
+
+
+def _command(name, plan, files):
+    """What runs the same again."""
+    parts = [f"nsn-ref bench {name} --against {','.join(plan.against)} --dtype {plan.dtype} --threads {plan.threads}"]
+    parts += [f"--repeats {plan.rounds}"] + ["--quick"] * plan.quick
+    parts += [f"{option} {path}" for option, path in files.items() if path is not None]
+    return " ".join(parts)
+
+
+def _write(record, json_file, figure_file, markdown_file):
+    """Write what was asked for; yields the paths."""
+    import json
+
+    from nsn_ref.bench.figure import figure
+    from nsn_ref.bench.page import page
+    from nsn_ref.files import write_atomically
+
+    if json_file is not None:
+        write_atomically(json_file, json.dumps(record, indent=1) + "\n")
+        yield json_file
+    if figure_file is not None:
+        write_atomically(figure_file, figure(record))
+        yield figure_file
+    if markdown_file is not None:
+        beside = {"json": json_file and json_file.name, "figure": figure_file and figure_file.name}
+        write_atomically(markdown_file, page(record, **beside))
+        yield markdown_file

@@ -1,0 +1,117 @@
+"""The engines: names, and that all of them take the same steps."""
+
+import numpy as np
+import pytest
+
+from nsn_ref.bench import engines, names, recipe
+from nsn_ref.bench.cells import Cell
+from nsn_ref.bench.contest import contest, hire
+from nsn_ref.bench.plan import Plan
+from nsn_ref.bench.tasks import one_operation, products
+from nsn_ref.errors import OptionError
+from nsn_ref.kernels import PAIRS
+
+CELL = Cell((7, 5, 11, 3), 13, (13, 2), 17, threads=2)
+
+
+def test_plan_leaves_out_what_is_absent_and_what_takes_no_step(monkeypatch):
+    monkeypatch.setattr(engines, "installed", lambda name: name != "jax")
+    plan = Plan(("torch", "jax", "sklearn", "torch", "ours"))
+    assert plan.absent == ("jax",)
+    assert plan.contestants(engines.STEPPING) == ("ours", "torch")
+    assert plan.contestants(engines.DIGITS) == ("ours", "torch", "sklearn")
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"against": ("torch", "tensorflow")}, "bench: --against is 'tensorflow', expected one of 'ours'"),
+        ({"dtype": "float16"}, "bench: --dtype is 'float16'"),
+        ({"threads": 0}, "bench: --threads is 0"),
+        ({"repeats": 0}, "bench: --repeats is 0"),
+    ],
+)
+def test_bad_options(options, message):
+    with pytest.raises(OptionError, match=message):
+        Plan(**options)
+
+
+def test_names():
+    assert names.chosen("batch") == ("batch",) and names.chosen("all") == names.NAMES
+    assert all(callable(names.runner(name)) for name in names.NAMES)
+    with pytest.raises(OptionError, match="bench: NAME is 'speed', expected one of 'step'"):
+        names.chosen("speed")
+
+
+@pytest.mark.parametrize("name", [pair.kernel.__name__ for pair in PAIRS])
+def test_every_pair_is_prepared_and_agrees(name):
+    found = []
+    for engine, dtype in (("numba", "float32"), ("reference", "float64")):
+        steps = one_operation.make({"name": name, "engine": engine, "dtype": dtype})
+        found.append(np.array(steps.read(steps.step(0))))
+    assert found[0].shape == found[1].shape and np.abs(found[1]).max() > 0
+    assert (np.abs(found[0] - found[1]) <= 1e-4 * np.maximum(1, np.abs(found[1]))).all()
+
+
+def test_products_are_those_of_a_step():
+    """Without biases and activations, with the logits as their own gradient, in plain NumPy."""
+    steps = products.make(CELL.to_json() | {"dtype": "float64"})
+    steps.several(2)
+    params, batches = Cell.from_json(CELL.to_json() | {"dtype": "float64"}).data()
+    x, W = batches[0][0], params["layers.2.W"]
+    grads = {name: np.zeros_like(p) for name, p in params.items()}
+    for r in CELL.ranks:
+        (A0, B0), (A1, B1) = ((params[f"layers.{i}.A"][:r], params[f"layers.{i}.B"][:, :r]) for i in range(2))
+        y0 = x @ A0.T @ B0.T
+        y1 = y0 @ A1.T @ B1.T
+        dz = y1 @ W.T
+        grads["layers.2.W"] += dz.T @ y1
+        d1 = dz @ W
+        grads["layers.1.B"][:, :r] += d1.T @ (y0 @ A1.T)
+        grads["layers.1.A"][:r] += (d1 @ B1).T @ y0
+        d0 = d1 @ B1 @ A1
+        grads["layers.0.B"][:, :r] += d0.T @ (x @ A0.T)
+        grads["layers.0.A"][:r] += (d0 @ B0).T @ x
+    for name in (name for name in grads if name.endswith((".A", ".B", ".W"))):
+        np.testing.assert_allclose(steps.grads[name], grads[name], rtol=1e-11, atol=1e-11)
+
+
+def test_recipe_is_that_of_the_command(monkeypatch, tmp_path):
+    pytest.importorskip("sklearn")
+    from typer.testing import CliRunner
+
+    from nsn_ref.cli.train import app
+
+    seen = {}
+
+    def train(net, data, config, **options):
+        seen.update(net=net, data=data, config=config, options=options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nsn_ref.training.loop.train", train)
+    CliRunner().invoke(app, ["digits", "--out", str(tmp_path)])
+    assert seen["net"] == recipe.network()
+    assert seen["config"].to_json() == recipe.config(120).to_json()
+    assert np.array_equal(seen["data"][0], recipe.scans().x_train)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_all_engines_agree_where_their_frameworks_are_installed(dtype):
+    """A small paired benchmark; it fails on errors and unequal results only, never on a time."""
+    plan = Plan(("operations", "reference", "torch", "torch-compile", "jax"), dtype, threads=2, quick=True)
+    assert not plan.absent
+    with hire(plan.contestants(engines.STEPPING), plan) as crew:
+        record = contest(Cell((64, 128, 128, 10), 32, (32, 8), 64, dtype=dtype), crew, plan)
+    assert list(record["engines"]) == ["ours", *plan.against]
+    assert all(len(result["ms"]) == 2 for result in record["engines"].values())
+
+
+@pytest.mark.slow
+def test_digits_agree_step_by_step():
+    from nsn_ref.bench import digits
+
+    plan = Plan(("torch", "reference", "sklearn"), threads=2, repeats=1, quick=True)
+    record = digits.run(plan)
+    assert set(record["engines"]) == {"ours", "torch", "reference", "sklearn"}
+    assert all(result["accuracy"] > 0.8 for result in record["engines"].values())
