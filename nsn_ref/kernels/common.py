@@ -7,6 +7,9 @@ alternates between them was measured 30 times slower. Without threaded loops no 
 What a loop is given is contiguous, aligned and writable, so that one compiled form per dtype serves every input.
 """
 
+import contextlib
+from pathlib import Path
+
 import numba
 import numpy as np
 
@@ -26,6 +29,22 @@ def compiled(loop):
         return numba.njit(cache=True, **options)(loop)
     except RuntimeError:  # neither the package's folder nor the user's cache can be written
         return numba.njit(**options)(loop)
+
+
+def drop_stale_code(folder):
+    """Remove cached machine code that is older than any source under a folder.
+
+    Numba looks at the file of a function only, and would go on using code into which it once inlined what other files
+    said before.
+    """
+    newest = max(path.stat().st_mtime_ns for path in folder.rglob("*.py"))
+    for path in folder.rglob("__pycache__/*.nb[ci]"):
+        with contextlib.suppress(OSError):  # another process was faster, or the folder cannot be written
+            if path.stat().st_mtime_ns < newest:
+                path.unlink()
+
+
+drop_stale_code(Path(__file__).parent)
 
 
 def floats(function, **arrays):

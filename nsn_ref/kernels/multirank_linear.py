@@ -3,8 +3,9 @@
 import numpy as np
 
 from nsn_ref import checks
-from nsn_ref.kernels.bias import add_bias_loop, sum_rows_loop
-from nsn_ref.kernels.common import floats, linear, output, outputs, plain, shapes
+from nsn_ref.kernels.bias import sum_rows_loop
+from nsn_ref.kernels.common import floats, linear, output, outputs, shapes
+from nsn_ref.kernels.prefix import prefix_sums
 from nsn_ref.ops.multirank_linear import MultirankLinearSaved
 from nsn_ref.scalars import rows
 
@@ -16,18 +17,8 @@ def multirank_linear_forward(x, A, B, b, ranks, *, out=None):
     top = max(ranks)
     ys = output("multirank_linear_forward", out, (len(ranks), *x.shape[:-1], B.shape[0]), x.dtype)
     h = np.matmul(rows(x), A[:top].T)
-    before, prefix = None, 0
-    for k in np.argsort(ranks, kind="stable"):
-        r, y = ranks[k], rows(ys[k])
-        if r == prefix:
-            y[:] = before
-        else:
-            np.matmul(h[:, prefix:r], B[:, prefix:r].T, out=y)
-            if before is None:
-                add_bias_loop(y, plain(b))
-            else:
-                np.add(y, before, out=y)
-        before, prefix = y, r
+    bias = np.broadcast_to(b, (len(h), len(b)))
+    prefix_sums(bias, h, B, 0, ranks, ys.reshape(len(ranks), *bias.shape))
     return ys, MultirankLinearSaved(x, A, B, h.reshape(*x.shape[:-1], top), tuple(ranks))
 
 

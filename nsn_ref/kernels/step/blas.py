@@ -80,24 +80,15 @@ def _call_gemm(typingctx, address, flag_a, flag_b, m, n, k, alpha, a, lda, b, ld
 
 
 @compiled
-def multiply(gemm, a, transposed_a, b, transposed_b, c, rows, columns, k, beta):
-    """One part of C = op(A) op(B) + beta C, row-major: the given rows and columns of C.
+def multiply(gemm, a, transposed_a, b, transposed_b, c, sizes, beta):
+    """C = op(A) op(B) + beta C, row-major.
 
-    An operand is (address, stride between rows, item size); `rows` and `columns` are (first, last + 1).
+    A matrix is (address, numbers from row to row, bytes of a number); `sizes` are (m, n, k): C is (m, n), the sums run
+    over k.
     """
-    address_a, stride_a, size = a
-    address_b, stride_b, _ = b
-    address_c, stride_c, _ = c
-    m, n = rows[1] - rows[0], columns[1] - columns[0]
-    if m <= 0 or n <= 0:
-        return
-    address_a += size * (rows[0] if transposed_a else rows[0] * stride_a)
-    address_b += size * (columns[0] * stride_b if transposed_b else columns[0])
-    address_c += size * (rows[0] * stride_c + columns[0])
-    flag_a = TRANSPOSE if transposed_a else NO_TRANSPOSE
-    flag_b = TRANSPOSE if transposed_b else NO_TRANSPOSE
-    one = type(beta)(1)
-    # gemm reads columns first, so it sees every matrix transposed: C' = op(B)' op(A)'
-    _call_gemm(
-        gemm, flag_b, flag_a, n, m, k, one, address_b, stride_b, address_a, stride_a, beta, address_c, stride_c
-    )  # fmt: skip
+    m, n, k = sizes
+    if m > 0 and n > 0:
+        flag_a = TRANSPOSE if transposed_a else NO_TRANSPOSE
+        flag_b = TRANSPOSE if transposed_b else NO_TRANSPOSE
+        # gemm reads by columns, so it sees every matrix transposed: C' = op(B)' op(A)'
+        _call_gemm(gemm, flag_b, flag_a, n, m, k, type(beta)(1), b[0], b[1], a[0], a[1], beta, c[0], c[1])

@@ -1,5 +1,6 @@
 """The training step of a multilayer perceptron, for Python: flat buffers, a team of threads, one call a step."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ from nsn_ref.kernels.step.blas import numpy_blas
 from nsn_ref.kernels.step.layout import layout
 from nsn_ref.kernels.step.passes import Space
 from nsn_ref.kernels.step.step import DONE, GIVEN, OPTIMIZER, VARIANT, K, Model, N, Order, lead, serve
-from nsn_ref.kernels.step.team import Team
+from nsn_ref.kernels.step.team import Team, cut
 from nsn_ref.kernels.step.update import LANE, LANES
 from nsn_ref.ops.objective import VARIANTS
 
@@ -63,17 +64,16 @@ class MLPStep:
         for name, value in (("rows", rows), ("ranks", ranks), *([] if threads is None else [("threads", threads)])):
             checks.integer("MLPStep", name, value, 1)
         dtype, blas = np.dtype(dtype), numpy_blas()
-        tables, names, size = layout(net, ranks, rows, decays)
-        buffers = [np.zeros(tables.parameters[-1, 1], dtype) for _ in range(4)]
+        self.net, self.rows, self._blas = net, rows, blas.threads
+        parameters = sum(math.prod(shape) for shape in net.shapes().values())
+        self.threads = team_size(parameters, ranks * rows, self._blas.num_threads) if threads is None else threads
+        tables, names = layout(net, ranks, -(-rows // self.threads), decays)
+        p, g, m, v = (np.zeros(parameters, dtype) for _ in range(4))
         self.params, self.grads, self.m, self.v = (
-            {name: buffer[where].reshape(shape) for name, (where, shape) in names.items()} for buffer in buffers
+            {name: buffer[where].reshape(shape) for name, (where, shape) in names.items()} for buffer in (p, g, m, v)
         )
-        p, g, m, v = buffers
-        self.net, self._blas = net, blas.threads
-        self.threads = team_size(p.size, ranks * rows, self._blas.num_threads) if threads is None else threads
-        w = np.empty(size, dtype)
-        self._x = w[: rows * net.widths[0]].reshape(rows, net.widths[0])
-        self._model = Model(tables.layers, tables.parameters, tables.dz, Space(p, g, w, blas.gemm[dtype]), m, v)
+        w = np.empty((self.threads, tables.size), dtype)
+        self._model = Model(tables.layers, tables.parameters, Space(p, g, w, blas.gemm[dtype]), m, v)
         self._order = Order(
             sizes=np.zeros(5, np.int64),
             labels=np.zeros(rows, np.int64),
@@ -144,7 +144,7 @@ class MLPStep:
         order.labels[:n] = labels
         order.rates[...] = rates
         order.limit[0] = np.inf if clip is None else clip
-        self._x[:n] = x
+        self._load_rows(x)
         threads = self._blas.num_threads
         self._blas.set_num_threads(1)  # the team goes in parallel, each member through products of its own
         try:
@@ -174,9 +174,16 @@ class MLPStep:
     def __exit__(self, *exception):
         self.close()
 
+    def _load_rows(self, x):
+        """Give each member its rows."""
+        width = x.shape[1]
+        for me, w in enumerate(self._model.space.w):
+            first, last = cut(len(x), 1, me, self.threads)
+            w[: (last - first) * width].reshape(last - first, width)[:] = x[first:last]
+
     def _check(self, x, labels, ranks):
         self._team.check()
-        (rows, width), dtype = self._x.shape, self._x.dtype
+        rows, width, dtype = self.rows, self.net.widths[0], self._model.space.p.dtype
         if not isinstance(x, np.ndarray) or x.dtype != dtype:
             raise DTypeError(f"MLPStep.step: x is {describe(x)}, expected an array of {dtype}")
         if x.ndim != 2 or not 1 <= len(x) <= rows or x.shape[1] != width:

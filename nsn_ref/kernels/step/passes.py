@@ -1,10 +1,10 @@
-"""One member's part of the passes through a linear layer, forward and backward, at K ranks.
+"""Passes through a linear layer at K ranks: a member's rows forward and back, and a member's part of the weights.
 
-Rows are stacked rank by rank from the largest down. Of its R components a layer uses the first ``used(ranks, k, R)``
-at rank k; those between ``used(k + 1)`` and ``used(k)`` serve the first k + 1 ranks and no other: one product over the
-rows of these ranks, which lie together. In the layer whose input the ranks still share, h and z have the rows of the
-batch once: forward, y of a rank is that of the next smaller one plus a block (prefix sums); backward, a block sees the
-sum of dy over the ranks that it serves (suffix sums).
+Of its R components a layer uses the first ``used(ranks, k, R)`` at rank k. Those between ``used(k + 1)`` and
+``used(k)`` serve the first k + 1 ranks and no other: one product over the rows of these ranks, which lie together. In
+the layer whose input the ranks still share, h and z have the rows of the batch once: forward, y of a rank is that of
+the next smaller one plus a block (prefix sums); backward, a block sees the sum of dy over the ranks that it serves
+(suffix sums).
 """
 
 from typing import NamedTuple
@@ -13,8 +13,8 @@ import numpy as np
 
 from nsn_ref.kernels.common import compiled
 from nsn_ref.kernels.step.blas import multiply
-from nsn_ref.kernels.step.layout import D_IN, D_OUT, FIRST, SECOND, SHARES, D, H, R, Y, Z
-from nsn_ref.kernels.step.team import barrier, share
+from nsn_ref.kernels.step.layout import BIAS, D_IN, D_OUT, DY, DZ, FIRST, SECOND, SHARES, H, R, Y, Z
+from nsn_ref.kernels.step.team import rows_of, share
 
 UNIT = 16  # columns that a member takes at a time: a cache line of float32, and the width of BLAS's own blocks
 
@@ -24,7 +24,7 @@ class Space(NamedTuple):
 
     p: np.ndarray  # parameters
     g: np.ndarray  # their gradients
-    w: np.ndarray  # intermediates
+    w: np.ndarray  # (members, size): intermediates
     gemm: int  # address
 
 
@@ -47,132 +47,153 @@ def view(buffer, offset, rows, columns):
 
 
 @compiled
-def longer_part(member, rows, columns):
-    """A member's (rows, columns) of a product that is split along its longer side."""
-    if rows >= columns:
-        return share(member, rows, UNIT), (0, columns)
-    return (0, rows), share(member, columns, UNIT)
+def dense_forward(space, w, layer, rows):
+    """y = h W^T."""
+    d_in, d_out, zero = layer[D_IN], layer[D_OUT], w.dtype.type(0)
+    h, W, y = at(w, layer[H], d_in), at(space.p, layer[FIRST], d_in), at(w, layer[Y], d_out)
+    multiply(space.gemm, h, False, W, True, y, (rows, d_out, d_in), zero)
 
 
 @compiled
-def dense_forward(member, space, layer, rows):
-    """y = h W^T; a barrier after it."""
-    d_in, d_out, zero = layer[D_IN], layer[D_OUT], space.p.dtype.type(0)
-    h, W, y = at(space.w, layer[H], d_in), at(space.p, layer[FIRST], d_in), at(space.w, layer[Y], d_out)
-    part = longer_part(member, rows, d_out)
-    multiply(space.gemm, h, False, W, True, y, part[0], part[1], d_in, zero)
-    barrier(member)
+def dense_backward(space, w, layer, rows, dh):
+    """dh = dy W."""
+    d_in, d_out, zero = layer[D_IN], layer[D_OUT], w.dtype.type(0)
+    dy, W = at(w, layer[DY], d_out), at(space.p, layer[FIRST], d_in)
+    multiply(space.gemm, dy, False, W, False, at(w, dh, d_in), (rows, d_in, d_out), zero)  # y = h @ W.T
 
 
 @compiled
-def dense_backward(member, space, layer, rows, dh):
-    """dW = d^T h, and dh = d W in the member's columns unless the offset `dh` is negative. Before: own columns of d."""
-    barrier(member)
-    d_in, d_out, zero = layer[D_IN], layer[D_OUT], space.p.dtype.type(0)
-    d, h = at(space.w, layer[D], d_out), at(space.w, layer[H], d_in)
-    dW, W = at(space.g, layer[FIRST], d_in), at(space.p, layer[FIRST], d_in)
-    columns = share(member, d_in, UNIT)
-    multiply(space.gemm, d, True, h, False, dW, (0, d_out), columns, rows, zero)
-    if dh >= 0:
-        multiply(space.gemm, d, False, W, False, at(space.w, dh, d_in), (0, rows), columns, d_out, zero)
-
-
-@compiled
-def nested_forward(member, space, layer, ranks, n):
-    """z = h A^T, y = z B^T; the member returns with its own columns of y."""
-    w, d_in, d_out, size = space.w, layer[D_IN], layer[D_OUT], layer[R]
-    zero, one, shared = w.dtype.type(0), w.dtype.type(1), layer[SHARES] == 1
-    h, z, A = at(w, layer[H], d_in), at(w, layer[Z], size), at(space.p, layer[FIRST], d_in)
+def nested_forward(space, w, layer, ranks, n):
+    """z = h A^T, y = z B^T."""
+    d_in, d_out, size, shared = layer[D_IN], layer[D_OUT], layer[R], layer[SHARES] == 1
+    zero, one, p = w.dtype.type(0), w.dtype.type(1), space.p
     for k in range(ranks.size):
         low, high = used(ranks, k + 1, size), used(ranks, k, size)
-        rows, columns = longer_part(member, n if shared else n * (k + 1), high - low)
-        columns = (low + columns[0], low + columns[1])
-        multiply(space.gemm, h, False, A, True, z, rows, columns, d_in, zero)
-    barrier(member)
-    columns, ys = share(member, d_out, UNIT), view(w, layer[Y], n * ranks.size, d_out)
+        h, z = at(w, layer[H], d_in), at(w, layer[Z] + low, size)
+        A = at(p, layer[FIRST] + low * d_in, d_in)
+        multiply(space.gemm, h, False, A, True, z, (n if shared else n * (k + 1), high - low, d_in), zero)
     for k in range(ranks.size - 1, -1, -1):
         low, high = used(ranks, k + 1, size), used(ranks, k, size)
+        start = layer[Y] + (n * k * d_out if shared else 0)
         if shared and low > 0:
-            copy_block(ys, n * k, n, columns)
-        y = at(w, layer[Y] + (n * k * d_out if shared else 0), d_out)
-        block, B = at(w, layer[Z] + low, size), at(space.p, layer[SECOND] + low, size)
+            copy(w[start + n * d_out : start + 2 * n * d_out], w[start : start + n * d_out])
+        y, z, B = at(w, start, d_out), at(w, layer[Z] + low, size), at(p, layer[SECOND] + low, size)
         rows = n if shared else n * (k + 1)
-        if low < high:
-            multiply(space.gemm, block, False, B, True, y, (0, rows), columns, high - low, one if low > 0 else zero)
+        multiply(space.gemm, z, False, B, True, y, (rows, d_out, high - low), one if low > 0 else zero)
 
 
 @compiled
-def nested_backward(member, space, layer, ranks, n, dz, dh):
-    """As `dense_backward`: dz = d B and dB = d^T z; dA = dz^T h and dh = dz A."""
-    w, d_in, d_out, size = space.w, layer[D_IN], layer[D_OUT], layer[R]
-    zero, one, shared = w.dtype.type(0), w.dtype.type(1), layer[SHARES] == 1
-    if shared:
-        sum_blocks(view(w, layer[D], n * ranks.size, d_out), n, share(member, d_out, UNIT))
-    barrier(member)
+def nested_backward(space, w, layer, ranks, n, dh):
+    """dz = dy B, and dh = dz A unless the offset `dh` is negative; where ranks share h, dy becomes its suffix sums."""
+    d_in, d_out, size, shared = layer[D_IN], layer[D_OUT], layer[R], layer[SHARES] == 1
+    zero, one, p, block = w.dtype.type(0), w.dtype.type(1), space.p, n * layer[D_OUT]
     for k in range(ranks.size):
         low, high = used(ranks, k + 1, size), used(ranks, k, size)
-        rows, d = n if shared else n * (k + 1), at(w, layer[D] + (n * k * d_out if shared else 0), d_out)
-        B, dB = at(space.p, layer[SECOND] + low, size), at(space.g, layer[SECOND] + low, size)
-        part = longer_part(member, rows, high - low)
-        multiply(space.gemm, d, False, B, False, at(w, dz + low, size), part[0], part[1], d_out, zero)
-        mine = share(member, d_out, UNIT)
-        multiply(space.gemm, d, True, at(w, layer[Z] + low, size), False, dB, mine, (0, high - low), rows, zero)
-    barrier(member)
-    columns = share(member, d_in, UNIT)
+        start = layer[DY] + (k * block if shared else 0)
+        if shared and k > 0:
+            add(w[start - block : start], w[start : start + block])
+        dy, B, dz = at(w, start, d_out), at(p, layer[SECOND] + low, size), at(w, layer[DZ] + low, size)
+        rows = n if shared else n * (k + 1)
+        multiply(space.gemm, dy, False, B, False, dz, (rows, high - low, d_out), zero)  # y += z @ B.T
+    if dh < 0:
+        return
     for k in range(ranks.size - 1, -1, -1):
         low, high = used(ranks, k + 1, size), used(ranks, k, size)
-        rows, block = n if shared else n * (k + 1), at(w, dz + low, size)
-        A, dA = at(space.p, layer[FIRST] + low * d_in, d_in), at(space.g, layer[FIRST] + low * d_in, d_in)
-        multiply(space.gemm, block, True, at(w, layer[H], d_in), False, dA, (0, high - low), columns, rows, zero)
-        if dh >= 0 and low < high:
-            beta = one if low > 0 else zero
-            multiply(space.gemm, block, False, A, False, at(w, dh, d_in), (0, rows), columns, high - low, beta)
+        dz, A = at(w, layer[DZ] + low, size), at(p, layer[FIRST] + low * d_in, d_in)
+        rows = n if shared else n * (k + 1)
+        beta = one if low > 0 else zero
+        multiply(space.gemm, dz, False, A, False, at(w, dh, d_in), (rows, d_in, high - low), beta)  # z = h @ A.T
 
 
 @compiled
-def copy_block(ys, start, n, columns):
-    """The next n rows over those from `start`."""
-    for i in range(start, start + n):
-        for j in range(columns[0], columns[1]):
-            ys[i, j] = ys[i + n, j]
+def dense_weights(member, space, layer, stacked, batch):
+    """A member's part of dW and db, which sum over the rows of all members: those of the batch `stacked` times."""
+    d_in, d_out, zero, one = layer[D_IN], layer[D_OUT], space.p.dtype.type(0), space.p.dtype.type(1)
+    for other in range(member.threads):
+        w, rows = space.w[other], stacked * rows_of(other, member.threads, batch)
+        dy, h, dW = at(w, layer[DY], d_out), at(w, layer[H], d_in), at(space.g, layer[FIRST], d_in)
+        beta = one if other > 0 else zero
+        multiply_part(member, space.gemm, dy, h, dW, (d_out, d_in, rows), beta)  # y = h @ W.T
+    bias_part(member, space, layer, 0, stacked, batch)
 
 
 @compiled
-def sum_blocks(d, n, columns):
-    """Each block of n rows plus all before it."""
-    for i in range(n, d.shape[0]):
-        for j in range(columns[0], columns[1]):
-            d[i, j] += d[i - n, j]
+def nested_weights(member, space, layer, ranks, batch):
+    """A member's part of dA, dB and db, which sum over the rows of all members."""
+    d_in, d_out, size, shared = layer[D_IN], layer[D_OUT], layer[R], layer[SHARES] == 1
+    zero, one, g = space.p.dtype.type(0), space.p.dtype.type(1), space.g
+    for other in range(member.threads):
+        w, n = space.w[other], rows_of(other, member.threads, batch)
+        beta = one if other > 0 else zero
+        for k in range(ranks.size):
+            low, high = used(ranks, k + 1, size), used(ranks, k, size)
+            rows = n if shared else n * (k + 1)
+            dy, h = at(w, layer[DY] + (n * k * d_out if shared else 0), d_out), at(w, layer[H], d_in)
+            z, dz = at(w, layer[Z] + low, size), at(w, layer[DZ] + low, size)
+            dB, dA = at(g, layer[SECOND] + low, size), at(g, layer[FIRST] + low * d_in, d_in)
+            multiply_part(member, space.gemm, dy, z, dB, (d_out, high - low, rows), beta)  # y += z @ B.T
+            multiply_part(member, space.gemm, dz, h, dA, (high - low, d_in, rows), beta)  # z = h @ A.T
+    first = ranks.size - 1 if shared else 0  # the last suffix sum is the whole sum
+    bias_part(member, space, layer, first, ranks.size, batch)
 
 
 @compiled
-def bias_relu(y, b, columns):
-    """y = max(y + b, 0) in the given columns; NaN stays NaN."""
+def multiply_part(member, gemm, a, b, c, sizes, beta):
+    """A member's part, cut across the longer side, of C = A^T B + beta C."""
+    (m, n, k), (a, stride_a, size), (b, stride_b, _), (c, stride_c, _) = sizes, a, b, c
+    if m >= n:
+        first, last = share(member, m, UNIT)
+        a, c, m = a + size * first, c + size * first * stride_c, last - first
+    else:
+        first, last = share(member, n, UNIT)
+        b, c, n = b + size * first, c + size * first, last - first
+    multiply(gemm, (a, stride_a, size), True, (b, stride_b, size), False, (c, stride_c, size), (m, n, k), beta)
+
+
+@compiled
+def bias_part(member, space, layer, first_block, blocks, batch):
+    """A member's part of db: the sum over the rows of all members in the blocks from `first_block` on."""
+    first, last = share(member, layer[D_OUT], UNIT)
+    db = space.g[layer[BIAS] + first : layer[BIAS] + last]
+    db[:] = 0
+    for other in range(member.threads):
+        n = rows_of(other, member.threads, batch)
+        dys = view(space.w[other], layer[DY], n * blocks, layer[D_OUT])
+        for i in range(n * first_block, n * blocks):
+            add(dys[i, first:last], db)
+
+
+# The loops below run over whole rows: an index that might be negative keeps the compiler from vectorising.
+
+
+@compiled
+def copy(source, target):
+    """target = source."""
+    for i in range(target.size):
+        target[i] = source[i]
+
+
+@compiled
+def add(source, target):
+    """target += source."""
+    for i in range(target.size):
+        target[i] += source[i]
+
+
+@compiled
+def bias_relu(ys, b):
+    """y = max(y + b, 0), row by row; NaN stays NaN."""
+    zero = ys.dtype.type(0)
+    for i in range(ys.shape[0]):
+        y = ys[i]
+        for j in range(y.size):
+            y_j = y[j] + b[j]
+            y[j] = zero if y_j <= zero else y_j
+
+
+@compiled
+def relu_backward(y, dy):
+    """dy where y > 0, else 0."""
     zero = y.dtype.type(0)
-    for i in range(y.shape[0]):
-        for j in range(columns[0], columns[1]):
-            y_ij = y[i, j] + b[j]
-            y[i, j] = zero if y_ij <= zero else y_ij
-
-
-@compiled
-def relu_bias_backward(d, y, db, columns):
-    """d where y > 0, else 0, in the given columns, and its sum over the rows."""
-    zero = d.dtype.type(0)
-    for j in range(columns[0], columns[1]):
-        db[j] = zero
-    for i in range(d.shape[0]):
-        for j in range(columns[0], columns[1]):
-            d_ij = zero if y[i, j] <= zero else d[i, j]
-            d[i, j] = d_ij
-            db[j] += d_ij
-
-
-@compiled
-def bias_backward(d, db, columns):
-    """The sum over the rows, in the given columns."""
-    for j in range(columns[0], columns[1]):
-        db[j] = 0
-    for i in range(d.shape[0]):
-        for j in range(columns[0], columns[1]):
-            db[j] += d[i, j]
+    for i in range(y.size):
+        dy[i] = zero if y[i] <= zero else dy[i]

@@ -6,28 +6,27 @@ from nsn_ref.kernels.common import compiled
 
 
 @compiled
-def softmax_cross_entropy_rows(z, b, labels, n, weights, rows, losses):
-    """Turn logits without bias into dlogits; add each row's loss over n to that of its rank.
+def softmax_cross_entropy_rows(z, b, labels, batch, weights, losses):
+    """Turn logits without bias into dlogits; add each row's share of the mean over the batch to the loss of its rank.
 
-    z (K n, C); weights (K,) of the losses; `losses` (K,) float64.
+    z (K n, C); labels (n,); weights (K,) of the losses; `losses` (K,) float64.
     """
-    classes = z.shape[1]
-    for i in range(rows[0], rows[1]):
-        k, label = i // n, labels[i % n]
-        top = z[i, 0] + b[0]
-        for j in range(classes):
-            z[i, j] += b[j]
-            top = z[i, j] if z[i, j] > top else top
-        for j in range(classes):
-            z[i, j] -= top
-        target = z[i, label]
+    for i in range(z.shape[0]):
+        k, label, row = i // labels.size, labels[i % labels.size], z[i]
+        top = row[0] + b[0]
+        for j in range(row.size):
+            row[j] += b[j]
+            top = row[j] if row[j] > top else top
+        for j in range(row.size):
+            row[j] -= top
+        target = row[label]
         total = z.dtype.type(0)
-        for j in range(classes):
-            z[i, j] = np.exp(z[i, j])
-            total += z[i, j]
-        losses[k] += (np.log(total) - target) / n
-        scale = weights[k] / n
+        for j in range(row.size):
+            row[j] = np.exp(row[j])
+            total += row[j]
+        losses[k] += (np.log(total) - target) / batch
+        scale = weights[k] / batch
         factor = z.dtype.type(scale / total)
-        for j in range(classes):
-            z[i, j] *= factor
-        z[i, label] -= scale
+        for j in range(row.size):
+            row[j] *= factor
+        row[label] -= scale

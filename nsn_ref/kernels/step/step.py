@@ -6,17 +6,17 @@ import numpy as np
 
 from nsn_ref.kernels.common import compiled
 from nsn_ref.kernels.objective import objective_backward_loop, objective_forward_loop
-from nsn_ref.kernels.step.layout import BIAS, D_OUT, NESTED, SHARES, START, D, Y
+from nsn_ref.kernels.step.layout import BIAS, D_OUT, DY, NESTED, SHARES, START, Y
 from nsn_ref.kernels.step.passes import (
-    UNIT,
     Space,
-    bias_backward,
     bias_relu,
     dense_backward,
     dense_forward,
+    dense_weights,
     nested_backward,
     nested_forward,
-    relu_bias_backward,
+    nested_weights,
+    relu_backward,
     view,
 )
 from nsn_ref.kernels.step.softmax import softmax_cross_entropy_rows
@@ -33,7 +33,6 @@ class Model(NamedTuple):
 
     layers: np.ndarray  # int64: the layout's tables
     parameters: np.ndarray
-    dz: int
     space: Space
     m: np.ndarray  # first moment, or momentum
     v: np.ndarray  # second moment; of no use to gradient descent
@@ -57,18 +56,19 @@ class Order(NamedTuple):
 
 @compiled
 def step(member, model, order):
-    """One member's share of a step."""
-    n, ranks = order.sizes[N], order.ranks[: order.sizes[K]]
-    order.losses[member.me] = 0
+    """One member's share of a step: its rows forward and back, then its part of the weights."""
+    ranks, w = order.ranks[: order.sizes[K]], model.space.w[member.me]
+    first, last = share(member, order.sizes[N], 1)
     if member.me == 0:
         weigh(model, order, ranks)
     barrier(member)
-    forward(member, model, ranks, n)
-    loss(member, model, order, ranks, n)
+    forward(model, w, ranks, last - first)
+    loss(member, model, order, w, ranks, (first, last))
+    backward(model, w, ranks, last - first)
     barrier(member)
     if member.me == 0:
         total(model, order, ranks)
-    backward(member, model, ranks, n)
+    weights(member, model, ranks, order.sizes[N])
     barrier(member)
     finish(member, model, order)
 
@@ -99,40 +99,48 @@ def lead(member, model, order):
 
 
 @compiled
-def forward(member, model, ranks, n):
-    """The logits, without the last bias."""
+def forward(model, w, ranks, n):
+    """The logits of n rows, without the last bias."""
     rows, last = n, len(model.layers) - 1
     for i in range(last + 1):
         layer = model.layers[i]
         if layer[NESTED]:
-            nested_forward(member, model.space, layer, ranks, n)
+            nested_forward(model.space, w, layer, ranks, n)
             rows = n * ranks.size
         else:
-            dense_forward(member, model.space, layer, rows)
+            dense_forward(model.space, w, layer, rows)
         if i < last:
-            columns = share(member, layer[D_OUT], UNIT)
-            bias_relu(view(model.space.w, layer[Y], rows, layer[D_OUT]), bias(model.space.p, layer), columns)
-        barrier(member)
+            bias_relu(view(w, layer[Y], rows, layer[D_OUT]), bias(model.space.p, layer))
 
 
 @compiled
-def backward(member, model, ranks, n):
-    """All gradients of the parameters but s."""
-    space, rows = model.space, n * ranks.size
-    head = model.layers[len(model.layers) - 1]
-    d = view(space.w, head[D], rows, head[D_OUT])
-    bias_backward(d, bias(space.g, head), share(member, head[D_OUT], UNIT))
+def backward(model, w, ranks, n):
+    """The gradient of every intermediate, from that of the logits."""
+    rows = n * ranks.size
     for i in range(len(model.layers) - 1, -1, -1):
         layer, below = model.layers[i], model.layers[max(i - 1, 0)]
-        dh = below[D] if i > 0 else -1
+        dh = below[DY] if i > 0 else -1
         if layer[NESTED]:
-            nested_backward(member, space, layer, ranks, n, model.dz, dh)
+            nested_backward(model.space, w, layer, ranks, n, dh)
             rows = n if layer[SHARES] else rows
-        else:
-            dense_backward(member, space, layer, rows, dh)
+        elif i > 0:
+            dense_backward(model.space, w, layer, rows, dh)
         if i > 0:
-            d, y = view(space.w, below[D], rows, below[D_OUT]), view(space.w, below[Y], rows, below[D_OUT])
-            relu_bias_backward(d, y, bias(space.g, below), share(member, below[D_OUT], UNIT))
+            size = rows * below[D_OUT]
+            relu_backward(w[below[Y] : below[Y] + size], w[dh : dh + size])
+
+
+@compiled
+def weights(member, model, ranks, batch):
+    """The member's part of the gradients of all parameters but s."""
+    stacked = 1
+    for i in range(len(model.layers)):
+        layer = model.layers[i]
+        if layer[NESTED]:
+            nested_weights(member, model.space, layer, ranks, batch)
+            stacked = ranks.size
+        else:
+            dense_weights(member, model.space, layer, stacked, batch)
 
 
 @compiled
@@ -157,13 +165,13 @@ def weigh(model, order, ranks):
 
 
 @compiled
-def loss(member, model, order, ranks, n):
+def loss(member, model, order, w, ranks, rows):
     """What the member's rows add to the losses, and the gradient of the total over their logits."""
-    head = model.layers[len(model.layers) - 1]
-    z = view(model.space.w, head[Y], n * ranks.size, head[D_OUT])
-    rows = share(member, n * ranks.size, 1)
-    b, losses = bias(model.space.p, head), order.losses[member.me]
-    softmax_cross_entropy_rows(z, b, order.labels, n, order.weights, rows, losses)
+    head, n = model.layers[len(model.layers) - 1], rows[1] - rows[0]
+    z, losses = view(w, head[Y], n * ranks.size, head[D_OUT]), order.losses[member.me]
+    losses[:] = 0
+    labels = order.labels[rows[0] : rows[1]]
+    softmax_cross_entropy_rows(z, bias(model.space.p, head), labels, order.sizes[N], order.weights, losses)
 
 
 @compiled

@@ -19,7 +19,7 @@ from nsn_ref.kernels.common import compiled
 
 LINE = 8  # int64 in a cache line
 ARRIVED, ROUND, TICKET, CLOSED = (LINE * i for i in range(4))
-SPINS, NAP = 20_000, 20  # about 50 us of spinning; microseconds
+SPINS, NAP = 100_000, 20  # about 50 us of spinning; microseconds
 
 
 class Member(NamedTuple):
@@ -68,6 +68,19 @@ def atomic_store(typingctx, array, index, value):
 
 
 @intrinsic
+def _relax(typingctx):
+    """Tell the processor that this thread is spinning: its other half, if it has one, gets the whole of it."""
+
+    def codegen(context, builder, signature, values):
+        if builder.module.triple.startswith("x86_64"):
+            kind = ir.FunctionType(ir.VoidType(), [])
+            builder.call(builder.module.declare_intrinsic("llvm.x86.sse2.pause", (), kind), [])
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+@intrinsic
 def _sleep(typingctx, address, microseconds):
     def codegen(context, builder, signature, values):
         kind = ir.FunctionType(ir.IntType(32), [ir.IntType(32)])
@@ -84,6 +97,7 @@ def wait_while(member, index, value):
     spins = 0
     while atomic_load(member.sync, index) == value:
         spins += 1
+        _relax()
         if spins > SPINS:
             _sleep(member.usleep, NAP)
 
@@ -103,12 +117,23 @@ def barrier(member):
 
 
 @compiled
-def share(member, size, unit):
+def cut(size, unit, me, threads):
     """(first, last + 1) of a member's part of 0..size-1, in whole units."""
     units = (size + unit - 1) // unit
-    first = unit * (units * member.me // member.threads)
-    last = unit * (units * (member.me + 1) // member.threads)
-    return min(first, size), min(last, size)
+    return min(unit * (units * me // threads), size), min(unit * (units * (me + 1) // threads), size)
+
+
+@compiled
+def share(member, size, unit):
+    """(first, last + 1) of the member's own part."""
+    return cut(size, unit, member.me, member.threads)
+
+
+@compiled
+def rows_of(me, threads, batch):
+    """How many rows of a batch a member takes."""
+    first, last = cut(batch, 1, me, threads)
+    return last - first
 
 
 class Team:
