@@ -1,6 +1,7 @@
-"""The products of a step and nothing else: what the step would take if all other work were free.
+"""The products of a step alone: what the step would take if all other work were free.
 
-The passes are those of the compiled step. Those of the first layer add up what the ranks share, which is counted here.
+The passes are those of the compiled step. They also add up what the ranks of the first layer share, and the gradients
+of biases; that is counted here.
 """
 
 import numpy as np
@@ -9,46 +10,49 @@ from nsn_ref.bench.cells import Cell
 from nsn_ref.bench.engines import Steps
 from nsn_ref.kernels.common import compiled
 from nsn_ref.kernels.step import MLPStep
-from nsn_ref.kernels.step.layout import NESTED, SHARES, D
+from nsn_ref.kernels.step.layout import DY, NESTED, SHARES
 from nsn_ref.kernels.step.passes import dense_backward, dense_forward, nested_backward, nested_forward
-from nsn_ref.kernels.step.team import Team, barrier
+from nsn_ref.kernels.step.step import weights
+from nsn_ref.kernels.step.team import Team, barrier, rows_of
 
 
 @compiled
-def products(member, model, ranks, n, count):
+def products(member, model, ranks, batch, count):
     """One member's share of the products of `count` steps."""
+    w, n = model.space.w[member.me], rows_of(member.me, member.threads, batch)
     for _ in range(count):
-        forward_products(member, model, ranks, n)
-        backward_products(member, model, ranks, n)
+        forward_products(model, w, ranks, n)
+        backward_products(model, w, ranks, n)
+        barrier(member)
+        weights(member, model, ranks, batch)
         barrier(member)
 
 
 @compiled
-def forward_products(member, model, ranks, n):
+def forward_products(model, w, ranks, n):
     """As `step.forward`, without biases and activations."""
     rows = n
     for i in range(len(model.layers)):
         layer = model.layers[i]
         if layer[NESTED]:
-            nested_forward(member, model.space, layer, ranks, n)
+            nested_forward(model.space, w, layer, ranks, n)
             rows = n * ranks.size
         else:
-            dense_forward(member, model.space, layer, rows)
-        barrier(member)
+            dense_forward(model.space, w, layer, rows)
 
 
 @compiled
-def backward_products(member, model, ranks, n):
-    """As `step.backward`, without biases and activations."""
+def backward_products(model, w, ranks, n):
+    """As `step.backward`, without activations."""
     rows = n * ranks.size
     for i in range(len(model.layers) - 1, -1, -1):
-        layer, below = model.layers[i], model.layers[max(i - 1, 0)]
-        dh = below[D] if i > 0 else -1
+        layer = model.layers[i]
+        dh = model.layers[i - 1, DY] if i > 0 else -1
         if layer[NESTED]:
-            nested_backward(member, model.space, layer, ranks, n, model.dz, dh)
+            nested_backward(model.space, w, layer, ranks, n, dh)
             rows = n if layer[SHARES] else rows
-        else:
-            dense_backward(member, model.space, layer, rows, dh)
+        elif i > 0:
+            dense_backward(model.space, w, layer, rows, dh)
 
 
 class Products(Steps):
@@ -57,9 +61,10 @@ class Products(Steps):
     def __init__(self, cell):
         self.cell = cell
         params, batches = cell.data()
-        with MLPStep(cell.net(), cell.dtype, rows=cell.rows, ranks=len(cell.ranks), threads=1) as engine:
+        options = {"rows": cell.rows, "ranks": len(cell.ranks), "threads": cell.threads}
+        with MLPStep(cell.net(), cell.dtype, **options) as engine:
             engine.load(params, {}, {})
-            engine._x[: cell.rows] = batches[0][0]
+            engine._load_rows(batches[0][0])
             self.model, self.grads, self.blas = engine._model, engine.grads, engine._blas
         self.blas.set_num_threads(1)
 
