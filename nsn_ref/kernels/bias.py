@@ -1,4 +1,4 @@
-"""The two loops of every linear layer's bias: adding it, and its gradient."""
+"""The loops of every linear layer's bias: adding it, also with the activation after it, and its gradient."""
 
 from nsn_ref.kernels.common import compiled
 
@@ -9,6 +9,16 @@ def add_bias_loop(y, b):
     for i in range(y.shape[0]):
         for j in range(b.size):
             y[i, j] += b[j]
+
+
+@compiled
+def add_bias_relu_loop(y, b):
+    """Y = max(y + b, 0), row by row; NaN stays NaN."""
+    zero = y.dtype.type(0)
+    for i in range(y.shape[0]):
+        for j in range(b.size):
+            z = y[i, j] + b[j]
+            y[i, j] = zero if z <= zero else z
 
 
 @compiled

@@ -18,7 +18,7 @@ def multirank_linear_forward(x, A, B, b, ranks, *, out=None):
     ys = output("multirank_linear_forward", out, (len(ranks), *x.shape[:-1], B.shape[0]), x.dtype)
     h = np.matmul(rows(x), A[:top].T)
     bias = np.broadcast_to(b, (len(h), len(b)))
-    prefix_sums(bias, h, B, 0, ranks, ys.reshape(len(ranks), *bias.shape))
+    prefix_sums(bias, h, B.T, 0, ranks, ys.reshape(len(ranks), *bias.shape))
     return ys, MultirankLinearSaved(x, A, B, h.reshape(*x.shape[:-1], top), tuple(ranks))
 
 

@@ -26,7 +26,7 @@ def add_components_loop(before, h, columns, start, rank, first, last, y):
 
 @compiled
 def prefix_loop(y, h, columns, start, ranks, order, ys):
-    """Ys[k] = y + the components start..ranks[k] of h; `order` sorts the ranks. Row c of `columns` is column c of B."""
+    """Ys[k] = y + the components start..ranks[k] of h; `order` sorts the ranks."""
     block = max(1, BLOCK // max(1, y.shape[1]))
     for first in range(0, y.shape[0], block):
         last = min(first + block, y.shape[0])
@@ -36,14 +36,15 @@ def prefix_loop(y, h, columns, start, ranks, order, ys):
             before, done = ys[k], ranks[k]
 
 
-def prefix_sums(y, h, B, start, ranks, ys):
+def prefix_sums(y, h, columns, start, ranks, ys):
     """Fill ys with the outputs at `ranks`, from y, the output at rank `start`.
 
     Parameters
     ----------
     y : ndarray, shape (n, d_out)
     h : ndarray, shape (n, top)
-    B : ndarray, shape (d_out, R)
+    columns : ndarray, shape (R, d_out)
+        The columns of B as rows; contiguous, if it is used more than once.
     start : int
     ranks : sequence of K ints, each in start..top
         In any order, duplicates allowed.
@@ -53,17 +54,16 @@ def prefix_sums(y, h, B, start, ranks, ys):
     ranks = np.asarray(ranks, np.int64)
     order, top = np.argsort(ranks, kind="stable"), ranks.max()
     if top - start >= NARROW * np.unique(ranks).size:
-        _add_products(y, h, B, start, ranks, order, ys)
+        _add_products(y, h, columns, start, ranks, order, ys)
     else:
-        columns = np.ascontiguousarray(B[:, :top].T)
-        prefix_loop(np.ascontiguousarray(y), h, columns, start, ranks, order, ys)
+        prefix_loop(np.ascontiguousarray(y), h, np.ascontiguousarray(columns[:top]), start, ranks, order, ys)
 
 
-def _add_products(before, h, B, start, ranks, order, ys):
+def _add_products(before, h, columns, start, ranks, order, ys):
     """As `prefix_loop`; the components between two ranks are one product."""
     for k in order:
         if start < ranks[k]:
-            np.matmul(h[:, start : ranks[k]], B[:, start : ranks[k]].T, out=ys[k])
+            np.matmul(h[:, start : ranks[k]], columns[start : ranks[k]], out=ys[k])
             np.add(ys[k], before, out=ys[k])
         else:
             ys[k] = before

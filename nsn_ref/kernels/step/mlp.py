@@ -88,6 +88,7 @@ class MLPStep:
             results=np.zeros(3),
         )
         self._order.sizes[OPTIMIZER] = OPTIMIZERS.index(optimizer)
+        self._places = {}  # by batch size: which rows go where
         self._team = Team(self.threads)
         self._member = self._team.member(0)
         self._team.start(serve, self._model, self._order)
@@ -176,10 +177,15 @@ class MLPStep:
 
     def _load_rows(self, x):
         """Give each member its rows."""
-        width = x.shape[1]
-        for me, w in enumerate(self._model.space.w):
-            first, last = cut(len(x), 1, me, self.threads)
-            w[: (last - first) * width].reshape(last - first, width)[:] = x[first:last]
+        places = self._places.get(len(x))
+        if places is None:
+            width, places = x.shape[1], []
+            for me, w in enumerate(self._model.space.w):
+                first, last = cut(len(x), 1, me, self.threads)
+                places.append((slice(first, last), w[: (last - first) * width].reshape(last - first, width)))
+            self._places[len(x)] = places
+        for rows, place in places:
+            place[...] = x[rows]
 
     def _check(self, x, labels, ranks):
         self._team.check()

@@ -1,8 +1,11 @@
-"""Softmax cross-entropy of some rows: loss, and gradient over the logits, in one visit of each row."""
+"""Softmax cross-entropy of some rows: the loss, and its gradient in the place of the logits."""
 
 import numpy as np
 
 from nsn_ref.kernels.common import compiled
+from nsn_ref.kernels.step.exponential import exp_in_place
+
+CHUNK = 1024  # numbers whose exponentials are taken together
 
 
 @compiled
@@ -11,22 +14,26 @@ def softmax_cross_entropy_rows(z, b, labels, batch, weights, losses):
 
     z (K n, C); labels (n,); weights (K,) of the losses; `losses` (K,) float64.
     """
+    n, flat = labels.size, z.reshape(-1)
     for i in range(z.shape[0]):
-        k, label, row = i // labels.size, labels[i % labels.size], z[i]
+        row = z[i]
         top = row[0] + b[0]
         for j in range(row.size):
             row[j] += b[j]
             top = row[j] if row[j] > top else top
         for j in range(row.size):
             row[j] -= top
-        target = row[label]
+        losses[i // n] -= row[labels[i % n]] / batch
+    for start in range(0, flat.size, CHUNK):
+        exp_in_place(flat[start : start + CHUNK])
+    for i in range(z.shape[0]):
+        k, row = i // n, z[i]
         total = z.dtype.type(0)
         for j in range(row.size):
-            row[j] = np.exp(row[j])
             total += row[j]
-        losses[k] += (np.log(total) - target) / batch
+        losses[k] += np.log(total) / batch
         scale = weights[k] / batch
         factor = z.dtype.type(scale / total)
         for j in range(row.size):
             row[j] *= factor
-        row[label] -= scale
+        row[labels[i % n]] -= scale
