@@ -1,7 +1,7 @@
 """The exponential of a whole row: the compiler has vector forms of arithmetic, and none of `exp`.
 
-With k the integer nearest to x / ln 2 and r = x - k ln 2, e^x = 2^k e^r. ln 2 is taken off in two parts; the first has so
-few digits that its product with k is exact. For abs(r) <= ln(2) / 2 the Taylor sum to r^13 / 13! is right to 2^-57,
+With k the integer nearest to x / ln 2 and r = x - k ln 2, e^x = 2^k e^r. ln 2 is taken off in two parts; the first has
+so few digits that its product with k is exact. For abs(r) <= ln(2) / 2 the Taylor sum to r^13 / 13! is right to 2^-57,
 relative; what else is lost is rounding.
 """
 

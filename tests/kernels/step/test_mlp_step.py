@@ -1,4 +1,4 @@
-"""The compiled step: gradients within the bounds of the reference's formula, the optimisers' own bits, what it refuses."""
+"""The compiled step: gradients within the reference's bounds, the optimisers' own bits, what it refuses."""
 
 import contextlib
 import os
@@ -22,8 +22,8 @@ NETS = {
     "first layer shared": (MLP((5, 7, 11, 3), R=13), (13, 4), 17),
     "one layer, its own head": (MLP((5, 3), R=7, nested=(True,)), (2, 7), 3),
     "dense layers around": (MLP((5, 7, 11, 13, 3), R=6, nested=(False, True, False, True)), (6, 3, 2), 7),
-    "nested head": (MLP((37, 41, 3), R=33, nested=(True, True)), (33, 8), 19),
-    "capped": (MLP((5, 41, 3), R=17, nested=(True, True), cap=True), (17, 11, 4, 2), 5),
+    "nested head": (MLP((19, 23, 3), R=17, nested=(True, True)), (17, 8), 11),
+    "capped": (MLP((5, 37, 3), R=13, nested=(True, True), cap=True), (13, 11, 4, 2), 5),
     "anchor below R, a rank twice": (MLP((5, 7, 3), R=11), (7, 2, 7), 1),
     "one rank": (MLP((5, 7, 3), R=11), (1,), 13),
 }
@@ -57,21 +57,21 @@ def certified_problem(rng, net, ranks, rows, dtype):
             return (params, x, labels), balls.certified(reference, *inputs), bounds
 
 
-@pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("name", NETS)
-def test_losses_and_gradients_lie_within_the_bounds_of_the_reference(rng, name, dtype, threads):
+def test_losses_and_gradients_lie_within_the_bounds_of_the_reference(rng, name, dtype):
     """Where the reference adds K sums over n rows, the step adds over K n rows: at most K times the roundings."""
     net, ranks, rows = NETS[name]
     (params, x, labels), truth, bounds = certified_problem(rng, net, ranks, rows, dtype)
-    with loaded(net, params, rows=rows + 4, ranks=4, threads=threads) as step:
-        result = step.step(x, labels, ranks, (STILL, STILL))
-        found = {"total": result.total, "losses": result.losses} | step.grads
-    for key, value in found.items():
-        bound = len(ranks) * rounding.errors(bounds[key]) + 2.0**-53 * np.abs(truth[key])
-        assert (np.abs(value - truth[key]) <= bound).all(), key
-    unused = max(ranks)
-    assert all((g[unused:] == 0).all() for key, g in found.items() if key.endswith(".A") and g.shape[0] > unused)
+    for threads in (1, 2, 3):
+        with loaded(net, params, rows=rows + 4, ranks=4, threads=threads) as step:
+            result = step.step(x, labels, ranks, (STILL, STILL))
+            found = {"total": result.total, "losses": result.losses} | step.grads
+        for key, value in found.items():
+            bound = len(ranks) * rounding.errors(bounds[key]) + 2.0**-53 * np.abs(truth[key])
+            assert (np.abs(value - truth[key]) <= bound).all(), key
+        unused = max(ranks)
+        assert all((g[unused:] == 0).all() for key, g in found.items() if key.endswith(".A") and g.shape[0] > unused)
 
 
 @pytest.mark.parametrize("objective", ["classification", "bounded", (0.5, 3.0)])
