@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+WIDTH = 160  # of what is written to a file or a pipe
+
 
 def bench(
     name: Annotated[
@@ -36,6 +38,8 @@ def bench(
     from nsn_ref.bench import machine
 
     console = Console()
+    if not console.is_terminal:
+        console.width = WIDTH
     if info:
         _show_info(console, machine.info())
         return
