@@ -5,11 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nsn_ref import ops as reference
 from nsn_ref.analysis.cost import Layer, dense_cost, network_cost
 from nsn_ref.analysis.energy import component_energies
 from nsn_ref.nets.conv_layers import AveragePool2d, GlobalAveragePool2d
-from nsn_ref.ops.softmax_cross_entropy import softmax_cross_entropy_forward
 
 
 class FrontierRow(NamedTuple):
@@ -24,7 +22,7 @@ class FrontierRow(NamedTuple):
     s: float  # learned log-variance; 0 where the objective has none
 
 
-def frontier(net, params, x, labels, *, trained=(), ops=reference):
+def frontier(net, params, x, labels, *, trained=()):
     """Evaluate a classifier at every rank 1..R.
 
     Parameters
@@ -37,8 +35,6 @@ def frontier(net, params, x, labels, *, trained=(), ops=reference):
         Integer labels in the shape of the logits without their last axis.
     trained : collection of int
         The ranks that training has seen, marked as such.
-    ops : module
-        `nsn_ref.ops` or `nsn_ref.kernels`.
 
     Returns
     -------
@@ -48,16 +44,15 @@ def frontier(net, params, x, labels, *, trained=(), ops=reference):
     ------
     ShapeError, DTypeError, NonFiniteError, LabelError
     """
+    from nsn_ref.inference import scores_at_ranks  # it loads Numba
+
     layers = linear_layers(net, x.shape)
     dense = dense_cost(layers).flops
     rows = []
-    for rank in range(1, net.R + 1):
-        z, _ = net.forward(params, x, rank, ops)
-        loss, _ = softmax_cross_entropy_forward(z, labels)
+    for rank, loss, accuracy in zip(*scores_at_ranks(net, params, x, labels), strict=True):
         flops = network_flops(layers, rank)
-        accuracy = float(np.mean(z.argmax(axis=-1) == labels))
         s = float(params["s"][rank - 1])
-        rows.append(FrontierRow(rank, rank in trained, accuracy, float(loss), flops, flops / dense, s))
+        rows.append(FrontierRow(rank, rank in trained, float(accuracy), float(loss), flops, flops / dense, s))
     return rows
 
 
