@@ -73,6 +73,7 @@ def train(net, data, config, *, out=None, resume=False, held_out=None, progress=
         save_held_out(folder, *kept)
     log = MetricsLog(folder, records)
     stepper = make_stepper(net, config, state, steps, engine, targets, min(config.batch_size, len(x)))
+    del state  # the stepper has it, or a copy
     before, began = records[-1]["seconds"] if records else 0.0, time.perf_counter()
 
     def save():
@@ -85,7 +86,8 @@ def train(net, data, config, *, out=None, resume=False, held_out=None, progress=
         log.append(_record(stepper, config, steps) | {"seconds": seconds})
         return log.records[-1]
 
-    with contextlib.closing(stepper), contextlib.closing(log), progress_bar(progress, state.step, steps) as show:
+    shown = progress_bar(progress, stepper.state.step, steps)
+    with contextlib.closing(stepper), contextlib.closing(log), shown as show:
         save()
         try:
             for _ in run_steps(net, (x, targets), config, stepper):

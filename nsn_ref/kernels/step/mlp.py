@@ -16,7 +16,7 @@ from nsn_ref.kernels.step.update import LANE, LANES
 from nsn_ref.ops.objective import VARIANTS
 
 OPTIMIZERS = ("adamw", "sgd")
-WORTH_A_THREAD = 2e6  # floating-point operations
+WORTH_A_THREAD = 5e6  # floating-point operations
 
 
 class StepResult(NamedTuple):
@@ -44,7 +44,7 @@ class MLPStep:
     decays : sequence of str
         The parameters that decay, by the last part of their names.
     threads : int, >= 1, optional
-        Default: as many as NumPy's BLAS may use, and no more than one for two million operations of a step.
+        Default: as many as NumPy's BLAS may use, and no more than one for five million operations of a step.
 
     Raises
     ------

@@ -1,7 +1,8 @@
 """A team of threads that go through one compiled function together, and wait for each other at barriers.
 
-Waking a thread costs more than a small layer takes, so the threads of a team stay awake for the length of a training:
-they spin a short while between steps, then nap. Shared counters lie a cache line apart.
+Waking a thread costs more than a small layer takes, so the threads of a team stay awake for the length of a training.
+One that waits spins for a moment, then offers its core to whoever else is ready, which may be the member that it waits
+for, and after some milliseconds naps. Shared counters lie a cache line apart.
 """
 
 import ctypes
@@ -19,7 +20,7 @@ from nsn_ref.kernels.common import compiled
 
 LINE = 8  # int64 in a cache line
 ARRIVED, ROUND, TICKET, CLOSED = (LINE * i for i in range(4))
-SPINS, NAP = 100_000, 20  # about 50 us of spinning; microseconds
+SPINS, OFFERS, NAP = 2_000, 10_000, 50  # how often, before the next way of waiting; microseconds
 
 
 class Member(NamedTuple):
@@ -28,7 +29,8 @@ class Member(NamedTuple):
     me: int
     threads: int
     sync: np.ndarray  # int64: the shared counters
-    usleep: int  # address
+    sched_yield: int  # addresses of functions of the C library
+    usleep: int
 
 
 def _element(context, builder, signature, values):
@@ -81,11 +83,13 @@ def _relax(typingctx):
 
 
 @intrinsic
-def _sleep(typingctx, address, microseconds):
+def _call_with_int(typingctx, address, argument):
+    """Call a function of the C library that takes an int or nothing."""
+
     def codegen(context, builder, signature, values):
         kind = ir.FunctionType(ir.IntType(32), [ir.IntType(32)])
-        pause = builder.trunc(values[1], ir.IntType(32))
-        builder.call(builder.inttoptr(values[0], kind.as_pointer()), [pause])
+        function = builder.inttoptr(values[0], kind.as_pointer())
+        builder.call(function, [builder.trunc(values[1], ir.IntType(32))])
         return context.get_dummy_value()
 
     return types.void(types.uintp, types.int64), codegen
@@ -94,12 +98,15 @@ def _sleep(typingctx, address, microseconds):
 @compiled
 def wait_while(member, index, value):
     """Return once the counter is another than `value`."""
-    spins = 0
+    tries = 0
     while atomic_load(member.sync, index) == value:
-        spins += 1
-        _relax()
-        if spins > SPINS:
-            _sleep(member.usleep, NAP)
+        tries += 1
+        if tries < SPINS:
+            _relax()
+        elif tries < SPINS + OFFERS:
+            _call_with_int(member.sched_yield, 0)
+        else:
+            _call_with_int(member.usleep, NAP)
 
 
 @compiled
@@ -147,12 +154,15 @@ class Team:
 
     def __init__(self, threads):
         self.sync = np.zeros(4 * LINE, np.int64)
-        self.usleep = ctypes.cast(ctypes.CDLL(None).usleep, ctypes.c_void_p).value if threads > 1 else 0
+        self.waiting = [0, 0]
+        if threads > 1:
+            library = ctypes.CDLL(None)
+            self.waiting = [ctypes.cast(f, ctypes.c_void_p).value for f in (library.sched_yield, library.usleep)]
         self.threads, self.process, self.others = threads, os.getpid(), []
 
     def member(self, me):
         """What thread `me` knows."""
-        return Member(me, self.threads, self.sync, self.usleep)
+        return Member(me, self.threads, self.sync, *self.waiting)
 
     def start(self, serve, *arguments):
         """Start ``serve(member, *arguments)`` in each of the other threads; it returns when the team is closed."""
