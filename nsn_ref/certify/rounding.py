@@ -7,7 +7,7 @@ sec. 3.3) in which a sum stays open until it is used:
 
 - a sum of t_1..t_n keeps sum |t_i| and the number of additions; in any order a term passes through at most n - 2
   partial sums before the last addition, which rounds the result itself, so the error is at most
-  gamma_(n-2) sum |t_i| + u |result|;
+  gamma_(n-2) sum |t_i| + u |result|; a flush to zero moves a partial sum, which the later ones then round;
 - a product or square root rounds once: u |result|; a quotient twice, as the product with a reciprocal does (one that
   is not subnormal); a power of two scales exactly;
 - an elementary function is allowed `ELEMENTARY_ULPS` u |result|; where the usual formulas cancel (1 + tanh, 1 - erf)
@@ -180,7 +180,8 @@ class Rounded:
         if n == 0:
             return self._e
         u, tiny = _FORMAT.get()
-        inner = self._e + _gamma(n - 1, u) * self._magnitude + n * tiny
+        flushes = n * tiny
+        inner = self._e + _gamma(n - 1, u) * (self._magnitude + flushes) + flushes
         return (inner + u * (abs(self.v) + inner)) / (1 - u)
 
     def is_finite(self):
@@ -423,7 +424,8 @@ def total(x, axis=None, *, keepdims=False, kind="batch_sum"):
     bits = np.where(terms, bits, 0).max(axis=axes, keepdims=True)
     additions = np.maximum(terms.sum(axis=axes, keepdims=True) - 1, 0)
     magnitude, e, v = (_in_order(part, axes) for part in (abs(v) + 2 * e, e, v))
-    e = e + _gammas(additions, f.unit_roundoff) * magnitude + additions * a.tiny(f)
+    flushes = additions * a.tiny(f)
+    e = e + _gammas(additions, f.unit_roundoff) * (magnitude + flushes) + flushes
     if a.current.bits < f.bits:
         e = np.where(additions > 0, _storing(v, e, a.current), e)
     bits = np.where(additions > 0, min(f.bits, a.current.bits), bits)
@@ -463,7 +465,8 @@ def _accumulated(v, e, magnitude, terms):
     u, roundings = a.accumulator.unit_roundoff, terms
     if a.truncating:
         u, roundings = 2 * u, np.where(terms > 1, terms + 2 * np.ceil(terms / BLOCK), terms)
-    return e + _gammas(roundings, u) * magnitude + 2 * terms * a.tiny(a.accumulator)
+    flushes = 2 * terms * a.tiny(a.accumulator)
+    return e + _gammas(roundings, u) * (magnitude + flushes) + flushes
 
 
 def _numbers(v, e, bits):
