@@ -52,10 +52,10 @@ class Theorem(NamedTuple):
     file: str  # in proofs/
     name: str
     line: int
-    claims: tuple
+    claims: list
     sentence: str  # its comment in the source
     statement: str  # as Coq prints it
-    axioms: tuple  # those of Coq's real numbers that it depends on
+    axioms: list  # those of Coq's real numbers that it depends on
 
 
 def load(path=None):

@@ -67,18 +67,21 @@ def summary(verdicts):
 
 
 def from_reports(paths):
-    """Outcomes by test: of each case its best over the runs, as one that is skipped here may run there, unless it failed."""
+    """Outcomes by test. What is skipped in one run may pass in another; what fails in one has failed."""
     runs = {}
     for path in paths:
         for case in ElementTree.parse(path).iter("testcase"):
             runs.setdefault((case.get("classname"), case.get("name")), []).append(_of_case(case))
     outcomes = {}
     for (module, name), of_case in runs.items():
-        failed = [outcome for outcome in of_case if outcome.status == "failed"]
-        best = failed[0] if failed else max(of_case, key=lambda outcome: WORST_FIRST.index(outcome.status))
         test = f"{module.replace('.', '/')}.py::{name.split('[')[0]}"
-        outcomes[test] = worst([*([outcomes[test]] if test in outcomes else []), best])
+        outcomes[test] = worst([outcomes.get(test, Outcome("verified")), _over_runs(of_case)])
     return outcomes
+
+
+def _over_runs(outcomes):
+    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
+    return failed[0] if failed else max(outcomes, key=lambda outcome: WORST_FIRST.index(outcome.status))
 
 
 def _of_case(case):

@@ -3,10 +3,11 @@
 
 def commands(app):
     """Attach every command to the application."""
-    from nsn_ref.cli import cost, experiment, frontier, golden, train
+    from nsn_ref.cli import claims, cost, experiment, frontier, golden, train
 
     app.add_typer(golden.app, name="golden")
     app.add_typer(train.app, name="train")
     app.command(name="frontier")(frontier.frontier)
     app.command(name="cost")(cost.cost)
+    app.command(name="claims")(claims.claims)
     app.add_typer(experiment.app, name="experiment")
