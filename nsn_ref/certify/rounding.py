@@ -110,9 +110,8 @@ def arithmetic():
 
 def rounded(array):
     """Exact numbers of a float array, as an object array of `Rounded`."""
-    out = np.empty(np.shape(array), dtype=object)
-    for index, value in np.ndenumerate(array):
-        out[index] = Rounded(float(value))
+    array = np.asarray(array)
+    out = objects([Rounded(float(value)) for value in array.ravel().tolist()], array.shape)
     return out.view(ContractArray) if _ARITHMETIC.get().is_mixed else out
 
 
@@ -128,10 +127,14 @@ def errors(array):
 
 def _collect(array, get):
     array = np.asarray(array, dtype=object)
-    out = np.empty(array.shape)
-    for index in np.ndindex(array.shape):
-        out[index] = get(array[index])
-    return out
+    return np.array([get(x) for x in array.ravel().tolist()], dtype=np.float64).reshape(array.shape)
+
+
+def objects(numbers, shape):
+    """An object array of a list; NumPy's own constructor asks each number whether it is a sequence."""
+    out = np.empty(len(numbers), dtype=object)
+    out[:] = numbers
+    return out.reshape(shape)
 
 
 def yields_to_arrays(method):
@@ -272,7 +275,7 @@ class Rounded:
 
     def closed(self):
         """The same number with its additions charged: it was stored before it was used."""
-        return Rounded(self.v, self.error, bits=_current_bits() if self._additions else self.bits)
+        return Rounded(self.v, self.error, bits=_current_bits()) if self._additions else self
 
     def in_format(self, f):
         """The same number rounded to a format, unless it has been already."""
@@ -442,10 +445,7 @@ def stored(x, kind="storage"):
     f = getattr(a, kind) if kind in _KINDS else formats.named(kind)
     if not isinstance(x, np.ndarray):
         return x.in_format(f)
-    out = np.empty(x.shape, dtype=object)
-    for index, number in np.ndenumerate(x):
-        out[index] = number.in_format(f)
-    return out.view(ContractArray)
+    return objects([number.in_format(f) for number in x.ravel().tolist()], x.shape).view(ContractArray)
 
 
 def _storing(v, e, f):
@@ -470,10 +470,9 @@ def _accumulated(v, e, magnitude, terms):
 
 
 def _numbers(v, e, bits):
-    out, bits = np.empty(v.shape, dtype=object), np.broadcast_to(bits, v.shape)
-    for index in np.ndindex(v.shape):
-        out[index] = Rounded(float(v[index]), float(e[index]), bits=int(bits[index]))
-    return out.view(ContractArray)
+    parts = (part.ravel().tolist() for part in (v, e, np.broadcast_to(bits, v.shape)))
+    numbers = [Rounded(v, e, bits=int(bits)) for v, e, bits in zip(*parts, strict=True)]
+    return objects(numbers, v.shape).view(ContractArray)
 
 
 def _in_order(x, axes):
