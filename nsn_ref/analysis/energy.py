@@ -54,7 +54,13 @@ def factor_norms(A, B):
     Source: arXiv:2509.17874v1, Assumption 1.
     """
     checks.float_arrays("factor_norms", A=(A, "R d_in"), B=(B, "d_out R"))
-    return np.linalg.norm(A, axis=1), np.linalg.norm(B, axis=0)
+    return _norms(A, axis=1), _norms(B, axis=0)
+
+
+def _norms(x, axis):
+    """2-norms along an axis; scaled by powers of two, which is exact, so that no square overflows or vanishes."""
+    exponents = np.frexp(np.max(np.abs(x), axis=axis, keepdims=True, initial=0))[1]
+    return np.ldexp(np.linalg.norm(np.ldexp(x, -exponents), axis=axis), exponents.squeeze(axis))
 
 
 def tail_energies(A, B):
