@@ -8,7 +8,14 @@ from flint import fmpq, fmpq_mat
 
 def rank(M):
     """The rank of a matrix."""
-    return fmpq_mat(*M.shape, [fmpq(x.numerator, x.denominator) for x in M.flat]).rank()
+    return _flint(M).rank()
+
+
+def kernel(M):
+    """A basis of the vectors x with M x = 0, as columns."""
+    integers, _ = _flint(M).numer_denom()
+    basis, nullity = integers.nullspace()
+    return matrix(M.shape[1], nullity, lambda i, j: int(basis[i, j]))
 
 
 def image_in(S, L):
@@ -22,8 +29,19 @@ def rows_in(S, L):
 
 
 def kernel_in(S, L):
-    """Whether every x with S x = 0 has L x = 0: the rows of L are among the combinations of those of S."""
-    return rows_in(L, S)
+    """Whether every x with S x = 0 has L x = 0."""
+    return not (L @ kernel(S)).any()
+
+
+def pivots(M):
+    """The columns of M that are no combination of those before them: a basis of its image."""
+    return [j for j in range(M.shape[1]) if rank(M[:, : j + 1]) > rank(M[:, :j])]
+
+
+def projector(M):
+    """The orthogonal projector on the image of M."""
+    C = M[:, pivots(M)]
+    return C @ inverse(C.T @ C) @ C.T
 
 
 def outer_products(A, B, start, stop):
@@ -46,6 +64,11 @@ def matrix(rows, columns, element):
     return out
 
 
+def zeros(rows, columns):
+    """The zero matrix."""
+    return matrix(rows, columns, lambda i, j: 0)
+
+
 def identity(n):
     """The identity matrix."""
     return matrix(n, n, lambda i, j: i == j)
@@ -53,6 +76,9 @@ def identity(n):
 
 def inverse(M):
     """The inverse of an invertible matrix."""
-    n = len(M)
-    inverted = fmpq_mat(n, n, [fmpq(x.numerator, x.denominator) for x in M.flat]).inv()
-    return matrix(n, n, lambda i, j: Fraction(int(inverted[i, j].p), int(inverted[i, j].q)))
+    inverted = _flint(M).inv()
+    return matrix(*M.shape, lambda i, j: Fraction(int(inverted[i, j].p), int(inverted[i, j].q)))
+
+
+def _flint(M):
+    return fmpq_mat(*M.shape, [fmpq(x.numerator, x.denominator) for x in M.flat])

@@ -181,3 +181,15 @@ def independent_rows(draw, engine, rows, columns):
     lower = np.tril(draw(matrices(engine, rows, rows)), -1) + identity(rows)
     wide = np.hstack([identity(rows), draw(matrices(engine, rows, columns - rows))])
     return (lower @ wide)[:, draw(st.permutations(range(columns)))]
+
+
+@st.composite
+def full_rank_layers(draw, *factors):
+    """A layer in which the factors that are named have full rank: the rows of "A", the columns of "B"."""
+    engine = draw(st.sampled_from((RATIONAL, DYADIC)))
+    d_in, d_out, R = draw(st.tuples(*[st.sampled_from(SIZES)] * 3))
+    R = min(R, *({"A": d_in, "B": d_out}[factor] for factor in factors))
+    moderate = [variant for variant in VARIANTS if variant is not extreme_gauge]  # which needs both factors
+    layer = draw(layers(engines=(engine,), sizes=(R, d_in, d_out), variants=moderate))
+    free = {"A": independent_rows(engine, R, d_in), "B": independent_rows(engine, R, d_out).map(np.transpose)}
+    return layer._replace(**{factor: draw(free[factor]) for factor in factors})
