@@ -151,7 +151,10 @@ UNROUNDED = 64  # bits of a number that no format has been charged for
 
 
 class Rounded:
-    """A value `v`, an error bound, and the open sum it may be part of."""
+    """A value `v`, an error bound, and the open sum it may be part of.
+
+    Claims: FLT-1, FLT-5, FLT-6.
+    """
 
     __slots__ = ("v", "_e", "_magnitude", "_additions", "bits")
 
@@ -377,6 +380,8 @@ def product(x, y, bias=None, more=0):
 
     The bias is added in the accumulator or to the stored product, whichever is worse. `more` terms of other products
     may be added in the same accumulator; they are charged with the result that they belong to.
+
+    Claims: FLT-1, FLT-2, FLT-4, FLT-8.
     """
     if not isinstance(x.flat[0], Rounded):
         return _plain_product(x, y, bias)
@@ -438,7 +443,10 @@ def total(x, axis=None, *, keepdims=False, kind="batch_sum"):
 
 
 def stored(x, kind="storage"):
-    """The same numbers, rounded to the format of that kind (or of that name), where they have not been yet."""
+    """The same numbers, rounded to the format of that kind (or of that name), where they have not been yet.
+
+    Claims: FLT-4, FLT-8.
+    """
     a = arithmetic()
     if not a.is_mixed:
         return x

@@ -345,7 +345,10 @@ def _undecided_as(choose, z, *others):
 
 @_operation
 def relu_forward(z):
-    """As `nsn_ref.ops.relu_forward`; where the sign is open, the function still moves no more than z."""
+    """As `nsn_ref.ops.relu_forward`; where the sign is open, the function still moves no more than z.
+
+    Claims: FLT-9.
+    """
     if not rounding.arithmetic().is_mixed:
         return reference.relu_forward(z)
     return _undecided_as(_relu, z), reference.ReluSaved(z)
@@ -595,6 +598,8 @@ def softmax_cross_entropy_forward(z, targets, **options):
     """As `nsn_ref.ops.softmax_cross_entropy_forward`: p = exp(ln p) or a quotient, the shift m added back or not.
 
     Where the errors of the logits are large, the loss moves by no more than its Lipschitz constant allows.
+
+    Claims: FLT-9.
     """
     if not rounding.arithmetic().is_mixed:
         return _cross_entropy(z, targets, options)

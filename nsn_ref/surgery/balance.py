@@ -25,6 +25,10 @@ def balance(A, B):
     Raises
     ------
     ShapeError, DTypeError, NonFiniteError
+
+    Notes
+    -----
+    Claims: GAU-1, GAU-2, GAU-5, GAU-6.
     """
     checks.float_arrays("balance", A=(A, "R d_in"), B=(B, "d_out R"))
     norm_a, norm_b = np.linalg.norm(A, axis=1), np.linalg.norm(B, axis=0)
