@@ -1,0 +1,38 @@
+"""The directive `modules`: every public module of a package, documented under its name by its docstrings."""
+
+import importlib
+import pkgutil
+
+from sphinx.util.docutils import SphinxDirective
+
+
+class Modules(SphinxDirective):
+    """Sections with an automodule each; a new module needs no new entry."""
+
+    required_arguments = 1
+
+    def run(self):
+        """One section for each module of the package that is named."""
+        (package,) = self.arguments
+        path = importlib.import_module(package).__path__
+        names = sorted(m.name for m in pkgutil.iter_modules(path) if not m.ispkg and not m.name.startswith("_"))
+        sections = [f"{name}\n{'-' * len(name)}\n\n.. automodule:: {package}.{name}\n" for name in names]
+        return self.parse_text_to_nodes("\n".join(sections), allow_section_headings=True)
+
+
+def escape_bars(app, what, name, obj, options, lines):
+    """Write |x| so that it stays what it is: the docstrings are plain text, which has no substitutions."""
+    lines[:] = [line.replace("|", r"\|") for line in lines]
+
+
+def skip_fields(app, what, name, obj, skip, options):
+    """Leave out the fields of named tuples, which the signature lists: Python documents them by their numbers."""
+    return True if (obj.__doc__ or "").startswith("Alias for field number") else None
+
+
+def setup(app):
+    """Register the directive, and the reading of docstrings."""
+    app.add_directive("modules", Modules)
+    app.connect("autodoc-process-docstring", escape_bars)
+    app.connect("autodoc-skip-member", skip_fields)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
