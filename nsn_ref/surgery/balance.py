@@ -29,7 +29,7 @@ def balance(A, B):
 
     Notes
     -----
-    Claims: GAU-1, GAU-2, GAU-5, GAU-6.
+    Claims: GAU-1, GAU-2, GAU-5, GAU-6, GAU-7.
     """
     checks.float_arrays("balance", A=(A, "R d_in"), B=(B, "d_out R"))
     norm_a, norm_b = factor_norms(A, B)

@@ -157,6 +157,7 @@ VARIANTS = (
     generic, duplicated_rows, dependent_rows, dependent_columns, zero_factors, zero_layer, graded, extreme_gauge, huge,
     tiny,
 )  # fmt: skip
+MODERATE = VARIANTS[: VARIANTS.index(graded)]  # numbers of one size
 
 
 @st.composite
