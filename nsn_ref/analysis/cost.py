@@ -199,7 +199,7 @@ def transformer_share(transformer, rank):
     Source: arXiv:2509.17874v1, Fig. 7, whose "savings" are these shares: 68, 52, 45 and 37 % for Pythia-2.8B at ranks
     1024, 512, 256 and 1.
 
-    Claims: CST-4.
+    Claims: CST-4, CST-6.
     """
     for name, value in transformer._asdict().items():
         checks.integer("transformer_share", name, value, 1)
