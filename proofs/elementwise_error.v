@@ -70,3 +70,41 @@ assert (S : forall a b c d, a <= c -> Forall2 Rle d b -> loss c d <= loss a b).
   left; apply ln_increasing; [apply softmax_gt0|exact H]. }
 intros [H1 H2] [H3 H4] olo ohi O1 O2 O3 O4; repeat split; now apply S.
 Qed.
+
+Lemma lossE zj others : loss zj others = ln (exp zj + exps others) - zj.
+Proof.
+assert (P := exp_pos zj); assert (Q := exps_ge0 others).
+unfold loss, softmax, Rdiv; rewrite ln_mult, ln_Rinv, ln_exp by (try apply Rinv_0_lt_compat; lra); ring.
+Qed.
+
+Lemma exps_within e others others' : Forall2 (fun z z' => Rabs (z - z') <= e) others others' ->
+  exps others <= exp e * exps others'.
+Proof.
+induction 1 as [|z z' l l' H _ IH]; simpl; [lra|].
+assert (E : exp z <= exp e * exp z'); [|lra].
+rewrite <- exp_plus; apply exp_le; unfold Rabs in H; destruct Rcase_abs; lra.
+Qed.
+
+Lemma loss_moves e zj zh others othersh : Rabs (zj - zh) <= e ->
+  Forall2 (fun z z' => Rabs (z - z') <= e) others othersh -> loss zj others <= loss zh othersh + 2 * e.
+Proof.
+intros Hj Ho; apply exps_within in Ho; rewrite !lossE.
+assert (Hz : - e <= zj - zh <= e) by (unfold Rabs in Hj; destruct Rcase_abs; lra).
+assert (E : exp zj <= exp e * exp zh) by (rewrite <- exp_plus; apply exp_le; lra).
+assert (P := exp_pos zj); assert (Q := exps_ge0 others); assert (P' := exp_pos zh); assert (Q' := exps_ge0 othersh).
+assert (L : ln (exp zj + exps others) <= e + ln (exp zh + exps othersh)); [|lra].
+rewrite <- (ln_exp e) at 1; rewrite <- ln_mult by (try apply exp_pos; lra).
+match goal with |- ln ?x <= ln ?y => assert (H : x <= y) by lra end.
+destruct H as [H| ->]; [left; apply ln_increasing; lra|lra].
+Qed.
+
+(* FLT-9. And where no logit is off by more than e, the loss is off by at most 2 e. *)
+Theorem loss_lipschitz e zj zh others othersh : Rabs (zj - zh) <= e ->
+  Forall2 (fun z z' => Rabs (z - z') <= e) others othersh -> Rabs (loss zj others - loss zh othersh) <= 2 * e.
+Proof.
+intros Hj Ho; assert (A := loss_moves _ _ _ _ _ Hj Ho).
+assert (B : loss zh othersh <= loss zj others + 2 * e).
+{ apply loss_moves; [now rewrite Rabs_minus_sym|].
+  clear A; induction Ho as [|z z' l l' H _ IH]; constructor; [now rewrite Rabs_minus_sym|assumption]. }
+unfold Rabs; destruct Rcase_abs; lra.
+Qed.

@@ -381,7 +381,7 @@ def product(x, y, bias=None, more=0):
     The bias is added in the accumulator or to the stored product, whichever is worse. `more` terms of other products
     may be added in the same accumulator; they are charged with the result that they belong to.
 
-    Claims: FLT-1, FLT-2, FLT-4, FLT-8.
+    Claims: FLT-1, FLT-2, FLT-4, FLT-8, FLT-10.
     """
     if not isinstance(x.flat[0], Rounded):
         return _plain_product(x, y, bias)

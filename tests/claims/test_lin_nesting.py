@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from claims import exact
 from claims.strategies import DYADIC, RATIONAL, SIZES, Layer, full_rank_layers, layers
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 
@@ -54,12 +54,32 @@ def next_row_is_zero_or_free(layer, r):
     return not any(layer.A[r]) or exact.rank(layer.A[: r + 1]) > exact.rank(layer.A[:r])
 
 
+def is_added_within(W, b, a):
+    """The condition of LIN-6 on W_r and the next component."""
+    if not any(a) or not any(b) or exact.rank(np.vstack([W, a])) > exact.rank(W):
+        return True
+    *solutions, scales = exact.kernel(np.hstack([W, -b[:, None]]))  # W v = b, where the scale of b is not 0
+    v = [np.array(solutions)[:, j] / scales[j] for j in np.flatnonzero(scales)]
+    return bool(v) and a @ v[0] != -1
+
+
+@pytest.mark.claim("LIN-6")
+@given(layers())
+@example(layer_of(RATIONAL, [[1, 0], [-1, 0]], [[1, 1], [0, 0]]))  # a_2 v = -1: W_2 is 0
+def test_when_images_nest_whatever_the_factors_are(layer):
+    """The exact condition under which the image of W_r lies in that of W_{r+1}: the next component is zero, or a_{r+1}
+    is outside the row space of W_r, or b_{r+1} = W_r v with a_{r+1} v other than -1.
+    """
+    for r in layer.ranks[:-1]:
+        W = layer.weight(r)
+        nests = exact.image_in(W, layer.weight(r + 1))
+        assert nests == is_added_within(W, layer.B[:, r], layer.A[r])
+
+
 @pytest.mark.claim("LIN-6")
 @given(full_rank_layers("B"))
-def test_when_images_nest(layer):
-    """If B_{r+1} has full column rank, the image of W_r lies in that of W_{r+1} exactly if a_{r+1} is zero or outside
-    the span of the rows before it ...
-    """
+def test_when_images_nest_under_full_column_rank(layer):
+    """If B_{r+1} has full column rank: exactly if a_{r+1} is zero or outside the span of the rows before it ..."""
     for r in layer.ranks[:-1]:
         assert exact.image_in(layer.weight(r), layer.weight(r + 1)) == next_row_is_zero_or_free(layer, r)
 
