@@ -111,7 +111,12 @@ def arithmetic():
 def rounded(array):
     """Exact numbers of a float array, as an object array of `Rounded`."""
     array = np.asarray(array)
-    out = objects([Rounded(float(value)) for value in array.ravel().tolist()], array.shape)
+    return of_numbers([Rounded(float(value)) for value in array.ravel().tolist()], array.shape)
+
+
+def of_numbers(numbers, shape):
+    """A list of numbers as the kind of array that the contract in force calls for."""
+    out = objects(numbers, shape)
     return out.view(ContractArray) if _ARITHMETIC.get().is_mixed else out
 
 
