@@ -44,6 +44,7 @@ add_module_names = False
 python_use_unqualified_type_names = True
 
 html_theme = "furo"
+pygments_dark_style = "github-dark"
 html_title = "nsn_ref"
 html_math_renderer = "mathml"
 html_static_path = ["static"]

@@ -20,9 +20,14 @@ class Modules(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(sections), allow_section_headings=True)
 
 
-def escape_bars(app, what, name, obj, options, lines):
-    """Write |x| so that it stays what it is: the docstrings are plain text, which has no substitutions."""
+def as_plain_text(app, what, name, obj, options, lines):
+    """Keep a docstring from being read as more than it is, before napoleon reads it.
+
+    |x| is no substitution, and what stands before a colon in the first line of a property is no type.
+    """
     lines[:] = [line.replace("|", r"\|") for line in lines]
+    if what == "property":
+        lines.insert(0, "")
 
 
 def skip_fields(app, what, name, obj, skip, options):
@@ -33,6 +38,6 @@ def skip_fields(app, what, name, obj, skip, options):
 def setup(app):
     """Register the directive, and the reading of docstrings."""
     app.add_directive("modules", Modules)
-    app.connect("autodoc-process-docstring", escape_bars)
+    app.connect("autodoc-process-docstring", as_plain_text, priority=400)
     app.connect("autodoc-skip-member", skip_fields)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
