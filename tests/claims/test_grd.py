@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from claims import exact
-from claims.strategies import MODERATE, RATIONAL, Layer, layers, matrices
+from claims.strategies import MODERATE, RATIONAL, Layer, both_engines, layers, matrices
 from helpers import assert_gradient, distinct_primes, normal, seeds
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,6 +42,7 @@ def some_ranks(layer):
 
 
 @pytest.mark.claim("GRD-1")
+@both_engines
 @given(layers(variants=MODERATE), st.data())
 def test_gradients_at_one_rank(layer, data):
     """The gradients at one rank; those of unused components are exactly zero.
@@ -58,6 +59,7 @@ def test_gradients_at_one_rank(layer, data):
 
 
 @pytest.mark.claim("GRD-1")
+@both_engines
 @given(layers(), st.data())
 def test_unused_components_have_no_gradient(layer, data):
     """At every scale of the factors: the rows of dA and the columns of dB above the rank are zero."""
@@ -68,6 +70,7 @@ def test_unused_components_have_no_gradient(layer, data):
 
 
 @pytest.mark.claim("GRD-2")
+@both_engines
 @given(layers(), st.data())
 def test_gradients_are_suffix_sums(layer, data):
     """Several ranks: the gradient of component i is a suffix sum over the ranks that use it, found in one sweep from
@@ -88,6 +91,7 @@ def test_gradients_are_suffix_sums(layer, data):
 
 
 @pytest.mark.claim("GRD-3")
+@both_engines
 @given(layers(), st.data())
 def test_one_pass_is_the_sum_of_passes(layer, data):
     """One pass at several ranks gives the sum of the passes at each of them."""
@@ -131,6 +135,7 @@ def derivative(f):
 
 
 @pytest.mark.claim("GRD-4")
+@both_engines
 @given(layers(variants=MODERATE), st.data())
 def test_gradient_of_any_loss_at_each_rank(layer, data):
     """The one pass gives the gradient for any differentiable loss at each rank.
@@ -171,6 +176,7 @@ def test_gradient_of_a_transcendental_loss(sizes, seed):
 
 
 @pytest.mark.claim("GRD-5")
+@both_engines
 @given(layers(variants=MODERATE), st.data())
 def test_gradients_are_joint(layer, data):
     """The gradients are joint: in x, A, B and b together, of any differentiable loss of the outputs."""

@@ -4,12 +4,13 @@ from fractions import Fraction
 
 import pytest
 from claims import exact
-from claims.strategies import RATIONAL, SIZES, layers, matrices
+from claims.strategies import RATIONAL, SIZES, both_engines, layers, matrices
 from hypothesis import given
 from hypothesis import strategies as st
 
 
 @pytest.mark.claim("LIN-1")
+@both_engines
 @given(layers())
 def test_weights_are_sums_of_outer_products(layer):
     """The weights at rank r are the sum of the outer products of the first r components."""
@@ -18,6 +19,7 @@ def test_weights_are_sums_of_outer_products(layer):
 
 
 @pytest.mark.claim("LIN-1")
+@both_engines
 @given(layers())
 def test_outputs_are_those_of_the_weights(layer):
     """The outputs at rank r, alone or among others, are those of a dense layer with the weights W_r."""
@@ -29,6 +31,7 @@ def test_outputs_are_those_of_the_weights(layer):
 
 
 @pytest.mark.claim("LIN-2")
+@both_engines
 @given(layers())
 def test_prefix_consistency(layer):
     """Prefix consistency: going from rank r to r + 1 adds the output of one component and changes nothing else."""
@@ -38,6 +41,7 @@ def test_prefix_consistency(layer):
 
 
 @pytest.mark.claim("LIN-2")
+@both_engines
 @given(layers(), st.data())
 def test_prefix_consistency_between_any_two_ranks(layer, data):
     """In one pass, in any order and with duplicates: outputs differ by the components between their ranks."""
@@ -50,6 +54,7 @@ def test_prefix_consistency_between_any_two_ranks(layer, data):
 
 
 @pytest.mark.claim("LIN-3")
+@both_engines
 @given(layers())
 def test_rank_is_at_most_r(layer):
     """The weights at rank r have rank at most r."""
@@ -58,6 +63,7 @@ def test_rank_is_at_most_r(layer):
 
 
 @pytest.mark.claim("LIN-4")
+@both_engines
 @given(layers())
 def test_factors_nest(layer):
     """The images of the B_r nest, and so do the row spaces of the A_r: always, whatever the factors are.

@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from claims import exact
-from claims.strategies import DYADIC, RATIONAL, SIZES, Layer, full_rank_layers, layers
+from claims.strategies import DYADIC, RATIONAL, SIZES, Layer, both_engines, full_rank_layers, layers
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -17,6 +17,7 @@ def layer_of(engine, A, B):
 
 
 @pytest.mark.claim("LIN-5")
+@both_engines
 @given(st.sampled_from((RATIONAL, DYADIC)))
 def test_definition_2_is_false(engine):
     """Definition 2, that the image of W_r lies in that of W_{r+1} for every r, is false as stated.
@@ -30,6 +31,7 @@ def test_definition_2_is_false(engine):
 
 
 @pytest.mark.claim("LIN-5")
+@both_engines
 @given(st.sampled_from((RATIONAL, DYADIC)), st.sampled_from(SIZES), st.integers(1, 6), st.integers(1, 3))
 def test_definition_2_is_false_at_every_size(engine, d_in, r, more):
     """It is false at every 0 < r < R of every layer with d_out > r: equal a_i, independent b_i."""
@@ -40,6 +42,7 @@ def test_definition_2_is_false_at_every_size(engine, d_in, r, more):
 
 
 @pytest.mark.claim("LIN-5")
+@both_engines
 @given(full_rank_layers("B"))
 def test_definition_2_is_false_beyond_the_input_width(layer):
     """Once the rows of A_r span the input space, every further non-zero row breaks the inclusion."""
@@ -64,6 +67,7 @@ def is_added_within(W, b, a):
 
 
 @pytest.mark.claim("LIN-6")
+@both_engines
 @given(layers())
 @example(layer_of(RATIONAL, [[1, 0], [-1, 0]], [[1, 1], [0, 0]]))  # a_2 v = -1: W_2 is 0
 def test_when_images_nest_whatever_the_factors_are(layer):
@@ -77,6 +81,7 @@ def test_when_images_nest_whatever_the_factors_are(layer):
 
 
 @pytest.mark.claim("LIN-6")
+@both_engines
 @given(full_rank_layers("B"))
 def test_when_images_nest_under_full_column_rank(layer):
     """If B_{r+1} has full column rank: exactly if a_{r+1} is zero or outside the span of the rows before it ..."""
@@ -85,6 +90,7 @@ def test_when_images_nest_under_full_column_rank(layer):
 
 
 @pytest.mark.claim("LIN-6")
+@both_engines
 @given(layers())
 def test_the_condition_suffices_for_any_b(layer):
     """... without that rank the condition still suffices."""
@@ -102,6 +108,7 @@ def test_the_condition_is_not_necessary_for_every_b():
 
 
 @pytest.mark.claim("LIN-7")
+@both_engines
 @given(full_rank_layers("A"))
 def test_images_nest_under_full_row_rank(layer):
     """Definition 2 holds where A_{r+1} has full row rank: then W_r and B_r have the same image."""
@@ -113,6 +120,7 @@ def test_images_nest_under_full_row_rank(layer):
 
 
 @pytest.mark.claim("LIN-8")
+@both_engines
 @given(full_rank_layers("B"))
 def test_row_spaces_nest_under_full_column_rank(layer):
     """The dual: where B_{r+1} has full column rank the row spaces of the W_r nest, and their kernels nest the other
