@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from nsn_ref.golden import schema
-from nsn_ref.golden.cases import nets
-from nsn_ref.golden.cases.case import ALL, PREFIXES, Design, dtype_of
+from nsn_ref.golden.cases import nets, weights
+from nsn_ref.golden.cases.case import ALL, NO_PRODUCTS, PREFIXES, Design, dtype_of
 from nsn_ref.golden.cases.draws import rising
 from nsn_ref.golden.cases.mlp_step import ADAMW
 from nsn_ref.golden.evaluate import evaluate, reference
@@ -63,8 +63,8 @@ def training(rng, dtype):
     after = golden_state("mlp_step", TRAINING[1].attrs, step, dtype)
     again = {"x": batches[2], "targets": first["targets"][::-1]} | after
     loaded = nets.parameters(NET, rng)
-    weights = [params, group(after, "param"), loaded, params]
-    forwards = [{"x": batches[0]} | {f"param.{key}": p for key, p in each.items()} for each in weights]
+    states = [params, group(after, "param"), loaded, params]
+    forwards = [{"x": batches[0]} | {f"param.{key}": p for key, p in each.items()} for each in states]
     return forwards[0], step, forwards[1], again, again, forwards[2], forwards[3]
 
 
@@ -121,6 +121,20 @@ def _layer(n, d_in, d_out, rng):
     return {"x": rng.standard_normal((n, d_in)), "A": A, "B": B, "b": rng.standard_normal(d_out)}
 
 
+# --- weights of losses ------------------------------------------------------------------------------------------------
+
+GRADNORM = (
+    Call("gradnorm_targets", {"alpha": 0.7}, "first call", "The targets of one run."),
+    Call("gradnorm_targets", {"alpha": 0.7}, "first losses kept", "Another run with as many losses: the first losses "
+         "are the caller's, and a port that keeps those it saw first has the rates of the run before."),
+)  # fmt: skip
+
+
+def gradnorm(rng, dtype):
+    """Inputs of the calls of GRADNORM."""
+    return [weights.gradnorm(3, rng, dtype) for _ in GRADNORM]
+
+
 # --- designs ----------------------------------------------------------------------------------------------------------
 
 
@@ -156,4 +170,5 @@ DESIGNS = (
     *_session("training", TRAINING, training, ALL),
     *_session("trajectory", TRAJECTORY, trajectory, ALL),
     *_session("layer", LAYER, layer, ALL),
+    *_session("gradnorm", GRADNORM, gradnorm, NO_PRODUCTS),
 )
