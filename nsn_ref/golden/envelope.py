@@ -472,7 +472,10 @@ def _gelu_slope(z, dy, approximate):
 
 @_operation
 def silu_forward(z):
-    """As `nsn_ref.ops.silu_forward`, or z / (1 + exp(-z)), or by tanh."""
+    """As `nsn_ref.ops.silu_forward`, or z / (1 + exp(-z)), or by tanh.
+
+    Claims: FLT-9.
+    """
     return _guarded(_silu, z, limit=_activation_limit), reference.SiluSaved(z, None)
 
 

@@ -5,10 +5,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from claims import trees
-from claims.balls import ball, on_balls
+from claims.balls import DIGITS, ball, balls, on_balls, steps
 from claims.trees import FORMATS, nearest, orders, unit
 from flint import arb
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from nsn_ref import ops
@@ -116,6 +116,16 @@ def test_relu(drawn):
         assert abs(Fraction(y.v) - max(x, 0)) <= e
 
 
+@pytest.mark.claim("FLT-9")
+@given(st.fractions(-30, 30, max_denominator=8), steps)
+@example(Fraction(12, 5), Fraction(1, 1000))  # the steepest place: 1.0998
+@on_balls
+def test_silu(z, step):
+    """SiLU moves at most 1.13 times as far as its input."""
+    (y, y_moved), _ = ops.silu_forward(balls([z, z + step]))
+    assert abs(y_moved - y) < ball(Fraction(113, 100) * abs(step))
+
+
 def loss_and_p(z, label):
     """Cross-entropy of one row of balls, and the softmax, read off the gradient."""
     loss, saved = ops.softmax_cross_entropy_forward(z[None], np.array([label]))
@@ -128,7 +138,7 @@ def loss_and_p(z, label):
 @on_balls
 def test_softmax_and_cross_entropy(data, classes):
     """Softmax and cross-entropy lie between their values at two corners of the box of logits: the label's logit lowest
-    and all others highest, and the other way round.
+    and all others highest, and the other way round. The loss moves at most twice as far as the logits.
     """
     label = data.draw(st.integers(0, classes - 1))
     centre = data.draw(st.lists(st.fractions(-30, 30, max_denominator=8), min_size=classes, max_size=classes))
@@ -144,3 +154,5 @@ def test_softmax_and_cross_entropy(data, classes):
     (high, low_p), (low, high_p) = at(-1), at(1)
     loss, p = loss_and_p(np.array([ball(z) for z in inside]), label)
     assert low < loss < high and low_p < p[label] < high_p
+    farthest = max(abs(z - c) for z, c in zip(inside, centre, strict=True))
+    assert abs(loss - loss_and_p(balls(centre), label)[0]) <= ball(2 * farthest) + DIGITS
