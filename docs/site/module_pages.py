@@ -2,8 +2,11 @@
 
 import importlib
 import pkgutil
+import re
 
 from sphinx.util.docutils import SphinxDirective
+
+CLAIM = re.compile(r"\b(?:LIN|GAU|GRD|OBJ|ENG|SVD|CST|FLT)-\d+\b")
 
 
 class Modules(SphinxDirective):
@@ -21,13 +24,18 @@ class Modules(SphinxDirective):
 
 
 def as_plain_text(app, what, name, obj, options, lines):
-    """Keep a docstring from being read as more than it is, before napoleon reads it.
+    """Keep a docstring from being read as more than it is, before napoleon reads it, and link the claims in it.
 
     |x| is no substitution, and what stands before a colon in the first line of a property is no type.
     """
-    lines[:] = [line.replace("|", r"\|") for line in lines]
+    lines[:] = [CLAIM.sub(claim_link, line.replace("|", r"\|")) for line in lines]
     if what == "property":
         lines.insert(0, "")
+
+
+def claim_link(match):
+    """A claim's id, as a link to its row in docs/claims.md."""
+    return f"`{match[0]} <../claims.html#{match[0].lower()}>`__"
 
 
 def skip_fields(app, what, name, obj, skip, options):
