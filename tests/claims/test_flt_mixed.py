@@ -71,7 +71,8 @@ def uncertain(draw, n):
     The computed one is also within the error of the exact one.
     """
     kept = draw(st.lists(st.integers(-400, 400).map(lambda m: Fraction(m, 64)), min_size=n, max_size=n))
-    errors = draw(st.lists(st.sampled_from([Fraction(0), Fraction(1, 2**20), Fraction(1, 8)]), min_size=n, max_size=n))
+    level = draw(st.sampled_from([Fraction(0), Fraction(1, 2**20), Fraction(1, 8)]))
+    errors = [level * k for k in draw(st.lists(st.integers(0, 2), min_size=n, max_size=n))]
     shares = st.sampled_from([Fraction(-1), Fraction(-1, 3), Fraction(0), Fraction(1, 2), Fraction(1)])
     exact = [moved(v, draw(shares), e) for v, e in zip(kept, errors, strict=True)]
     return kept, errors, exact, [moved(x, draw(shares), e) for x, e in zip(exact, errors, strict=True)]

@@ -7,7 +7,7 @@ import pytest
 from claims.balls import ball, losses, on_balls, same, steps
 from claims.test_obj import term
 from flint import arb
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nsn_ref import kernels, ops
@@ -112,9 +112,11 @@ def test_liebel_weight_falls(loss, more):
 @pytest.mark.claim("OBJ-7")
 @given(
     st.sampled_from([ops, kernels]),
-    st.lists(st.floats(0, 1e300), min_size=1, max_size=5),
+    st.lists(st.one_of(st.just(0.0), st.floats(0, 1), st.floats(0, 1e300)), min_size=1, max_size=5),
     st.floats(-700, 700),
 )
+@example(ops, [0.0], -1.0)
+@example(kernels, [0.0], -1.0)
 def test_liebel_is_never_negative_in_floats(engine, values, s):
     """Nor after rounding, where exp(s) is near the ends of the format's range."""
     values, s = np.array(values), np.full(len(values), s)
