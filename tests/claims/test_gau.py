@@ -22,11 +22,10 @@ def transformations(draw, engine, R):
     """An invertible G (R, R) and its inverse: a diagonal matrix, and up to two multiples of a row added to another."""
     d = [draw(scales(engine)) for _ in range(R)]
     G, inverse = exact.matrix(R, R, lambda i, j: d[i] * (i == j)), exact.matrix(R, R, lambda i, j: (i == j) / d[i])
-    components = st.integers(0, R - 1)
-    for i, j, c in draw(st.lists(st.tuples(components, components, st.sampled_from((1, -1))), max_size=2)):
-        if i != j:
-            G[i] += c * G[j]
-            inverse[:, j] -= c * inverse[:, i]
+    for c in draw(st.sampled_from(((), (1,), (-1,), (1, -1)))) if R > 1 else ():
+        i, j = draw(st.permutations(range(R)))[:2]
+        G[i] += c * G[j]
+        inverse[:, j] -= c * inverse[:, i]
     return G, inverse
 
 

@@ -50,10 +50,8 @@ def test_balanced_factors_exist(layer):
             a, b = (sum(exactly(v) ** 2) for v in (A_balanced[i], B_balanced[:, i]))
             assert abs(a - b) <= gamma(A.shape[1] + len(B) + 14) * a
         else:
-            A_balanced[i], B_balanced[:, i] = (
-                0,
-                0,
-            )  # `balance` leaves it as it is; zero it is balanced, and no W_r knows
+            assert (A_balanced[i] == A[i]).all() and (B_balanced[:, i] == B[:, i]).all()  # so that it can still learn
+            A_balanced[i], B_balanced[:, i] = 0, 0  # the balanced factors: no W_r tells the difference
     for (W, size), (W_balanced, _) in zip(weights(A, B), weights(A_balanced, B_balanced), strict=True):
         assert (abs(W_balanced - W) <= (2 * U + U * U) * size).all()
 
