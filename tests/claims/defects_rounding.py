@@ -3,7 +3,7 @@
 from fractions import Fraction
 
 import numpy as np
-from claims import test_flt, test_flt_exact, test_flt_mixed, test_flt_running, trees
+from claims import test_flt, test_flt_aligned, test_flt_exact, test_flt_mixed, test_flt_running, trees
 from claims.balls import balls
 from claims.planted import Defect
 
@@ -87,6 +87,7 @@ def in_both_engines(mistake, function, wrong, *noticed_by):
 
 MODULES = (
     test_flt,
+    test_flt_aligned,
     test_flt_exact,
     test_flt_mixed,
     test_flt_running,
@@ -142,6 +143,13 @@ TABLES = {
             "nested_linear_forward",
             one_bit_up,
             test_flt_exact.test_layers_whose_numbers_pass_are_exact_in_every_engine,
+        ),
+        Defect(
+            "aligned blocks lose six bits",
+            test_flt_aligned,
+            "unit_of",
+            lambda right: lambda x, bits: 64 * right(x, bits),
+            (test_flt_aligned.test_aligned_blocks, test_flt_aligned.test_the_code_charges_for_aligned_blocks),
         ),
         Defect(
             "float32 numbers allow the sums of float64",
