@@ -83,7 +83,7 @@ $("rank").addEventListener("input", () => {
 const columns = model.ranks.map(({ rank }) => {
   const column = document.createElement("div");
   column.className = "column";
-  column.innerHTML = '<b></b><i class="sure"><s></s></i><i class="cost"><s></s></i>';
+  column.innerHTML = '<b></b><div class="meter sure"><div></div></div><div class="meter cost"><div></div></div>';
   column.addEventListener("click", () => {
     state.rank = rank;
     show();
@@ -94,7 +94,8 @@ const columns = model.ranks.map(({ rank }) => {
 
 const bars = Array.from({ length: 10 }, (_, digit) => {
   const row = document.createElement("div");
-  row.innerHTML = `<span>${digit}</span><i><s></s></i><span></span>`;
+  row.className = "bar";
+  row.innerHTML = `<span>${digit}</span><div class="meter"><div></div></div><span></span>`;
   $("bars").append(row);
   return row;
 });
@@ -119,8 +120,8 @@ function show() {
   $("hint").hidden = Boolean(state.counts);
   bars.forEach((row, digit) => {
     const p = answer ? answer.probabilities[digit] : 0;
-    row.className = answer?.digit === digit ? "best" : "";
-    row.querySelector("s").style.width = `${100 * p}%`;
+    row.classList.toggle("best", answer?.digit === digit);
+    row.querySelector(".meter div").style.width = `${100 * p}%`;
     row.lastElementChild.textContent = answer ? percent(p) : "";
   });
   columns.forEach((column, i) => {
@@ -129,8 +130,8 @@ function show() {
     column.classList.toggle("other", Boolean(at) && at.digit !== answers.at(-1).digit);
     column.title = `rank ${i + 1}`;
     column.querySelector("b").textContent = at ? at.digit : "";
-    column.querySelector(".sure s").style.height = at ? `${100 * at.probabilities[at.digit]}%` : 0;
-    column.querySelector(".cost s").style.height = `${(100 * costs[i]) / model.dense_multiply_adds}%`;
+    column.querySelector(".sure div").style.height = at ? `${100 * at.probabilities[at.digit]}%` : 0;
+    column.querySelector(".cost div").style.height = `${(100 * costs[i]) / model.dense_multiply_adds}%`;
   });
   paintPad();
   paintCounts($("seen"), state.counts ?? new Array(64).fill(0));
