@@ -59,11 +59,6 @@ def test_mixed_precision_of_the_engines(data, f, port):
     assert abs(Fraction(float(z[0, 0])) - dot(x, y)) <= stored_error(dot(x, y), e, f)
 
 
-def moved(x, share, e):
-    """A number within e of x."""
-    return x + share * e
-
-
 @st.composite
 def uncertain(draw, n):
     """n numbers as they are kept, with errors; and two numbers each within that error: the exact and the computed one.
@@ -74,8 +69,8 @@ def uncertain(draw, n):
     level = draw(st.sampled_from([Fraction(0), Fraction(1, 2**20), Fraction(1, 8)]))
     errors = [level * k for k in draw(st.lists(st.integers(0, 2), min_size=n, max_size=n))]
     shares = st.sampled_from([Fraction(-1), Fraction(-1, 3), Fraction(0), Fraction(1, 2), Fraction(1)])
-    exact = [moved(v, draw(shares), e) for v, e in zip(kept, errors, strict=True)]
-    return kept, errors, exact, [moved(x, draw(shares), e) for x, e in zip(exact, errors, strict=True)]
+    exact = [v + draw(shares) * e for v, e in zip(kept, errors, strict=True)]
+    return kept, errors, exact, [x + draw(shares) * e for x, e in zip(exact, errors, strict=True)]
 
 
 def numbers(kept, errors):

@@ -129,7 +129,7 @@ def test_silu(z, step):
 def loss_and_p(z, label):
     """Cross-entropy of one row of balls, and the softmax, read off the gradient."""
     loss, saved = ops.softmax_cross_entropy_forward(z[None], np.array([label]))
-    (dz,), *_ = (np.atleast_2d(g) for g in [ops.softmax_cross_entropy_backward(loss * 0 + 1, saved)[0]])
+    (dz,) = ops.softmax_cross_entropy_backward(loss * 0 + 1, saved)
     return loss, [g + (j == label) for j, g in enumerate(dz)]
 
 
