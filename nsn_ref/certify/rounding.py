@@ -537,10 +537,10 @@ def _function(v, e, scale=0.0):
 
 
 def _scaled(v, e, *factors):
-    """Charge no rounding, but a flush to zero where the result may be subnormal."""
-    tiny = _FORMAT.get()[1]
+    """Charge no rounding, but what is lost where the result may be subnormal."""
+    tiny, smallest = _FORMAT.get()[1], _ARITHMETIC.get().current.smallest_normal
     bits = max((x.closed().bits for x in factors if x.error), default=UNROUNDED)
-    return Rounded(v, e if abs(v) - 2 * e >= tiny else e + tiny, bits=bits)
+    return Rounded(v, e if abs(v) - 2 * e >= smallest else e + tiny, bits=bits)
 
 
 def _exp(x, function=math.exp):
