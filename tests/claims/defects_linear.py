@@ -7,6 +7,7 @@ import numpy as np
 from claims import test_gau as gau
 from claims import test_gau_balance as gau_balance
 from claims import test_grd as grd
+from claims import test_grd_networks as grd_networks
 from claims import test_lin as lin
 from claims import test_lin_nesting as nesting
 from claims import test_lin_scores as scores
@@ -191,6 +192,13 @@ GRD = (
         )
     ),
     Defect("only the largest rank", ops, MULTI_BACK, wrong.anchor_only, (grd.test_gradient_of_a_transcendental_loss,)),
+    Defect(
+        "a network skips the ReLU on its way back",
+        ops,
+        "relu_backward",
+        lambda right: lambda dy, saved: dy,
+        (grd_networks.test_backward_passes_compose,),
+    ),
 )
 
 SVD = (
@@ -248,4 +256,4 @@ SVD = (
 )
 
 TABLES = {"LIN": LIN, "GAU": GAU, "GRD": GRD, "SVD": SVD}
-MODULES = (lin, nesting, scores, gau, gau_balance, grd, svd, svd_inputs)
+MODULES = (lin, nesting, scores, gau, gau_balance, grd, grd_networks, svd, svd_inputs)

@@ -1,5 +1,7 @@
 """A test of the tests: each mistake that is planted in an operation is noticed, and every test notices one."""
 
+from pathlib import Path
+
 import pytest
 from claims import defects_cost, defects_energy, defects_linear, defects_objective, defects_rounding
 from claims.planted import assert_noticed, claim_tests
@@ -26,3 +28,8 @@ def test_every_test_of_a_claim_can_fail():
         for test in claim_tests(*(module for table in TABLES for module in table.MODULES))
         if test not in noticing
     ] == []
+
+
+def test_no_module_of_claims_is_left_out():
+    files = {path.stem for path in Path(__file__).parent.glob("test_*.py")} - {Path(__file__).stem}
+    assert files == {module.__name__.split(".")[-1] for table in TABLES for module in table.MODULES}
