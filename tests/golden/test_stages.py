@@ -233,3 +233,33 @@ def test_bisect_of_an_operation_without_stages_names_the_first_wrong_tensor(case
 
     found = bisect.bisect(port_of(run), case_of(cases, "nested_linear_backward/f64/interior-rank-001"))
     assert found.first == "dA, the first wrong tensor in the order of computation"
+
+
+@pytest.fixture
+def last_of_a_session(cases):
+    """The last call of the first session that trains."""
+    session = next(c.session for c in cases if c.session is not None and c.dtype == "float32")
+    return [c for c in cases if c.session == session][-1]
+
+
+def test_bisect_makes_the_calls_before_the_case_in_its_session(cases, last_of_a_session, numpy_port, port_of):
+    seen = []
+
+    class Session:
+        def __init__(self, attrs):
+            self.count = 0
+
+        def call(self, op, inputs, attrs):
+            self.count += 1
+            seen.append(op)
+            outputs = numpy_port.run(op, inputs, attrs)
+            return {name: x + np.asarray(self.count - 1, x.dtype) for name, x in outputs.items()}  # a stale counter
+
+    port = port_of(numpy_port.run, open=Session)
+    found = bisect.bisect(port, last_of_a_session, cases)
+    session = [c for c in cases if c.session == last_of_a_session.session]
+    assert seen == [c.op for c in session] and len(seen) > 1
+    assert found.whole.status == "failed" and found.alone.status == "passed"
+    assert found.first == "what earlier calls of the session left behind: as a single call the case passes"
+    right = port_of(numpy_port.run, open=lambda attrs: numpy_port.open(attrs))
+    assert bisect.bisect(right, last_of_a_session, cases).first is None
