@@ -53,18 +53,21 @@ def page(claims, theorems):
     parts = [HEAD.format(claims=len(claims), theorems=len(theorems), closed=closed, statuses=statuses)]
     for family, title in FAMILIES.items():
         rows = [_row(claim, theorems) for claim in claims if claim.family == family]
-        parts.append(f"## {title} ({family})\n\n{_table(('claim', 'statement', 'theorems', 'tests', 'code'), rows)}\n")
+        parts.append(
+            f"## {title} ({family})\n\n{_table(('claim', 'statement', 'theorems', 'tests, of the code'), rows)}\n"
+        )
     return "\n".join(parts)
 
 
 def _row(claim, theorems):
     proofs = [theorems[name] for name in claim.theorems]
+    tests = [f"[{name}](../{file})" for file, name in (test.split("::") for test in claim.tests)]
+    code = [f"[{name.rsplit('.', 1)[1]}](../{source_file(name)})" for name in claim.functions]
     return (
         f'<a id="{claim.id.lower()}"></a>**{claim.id}**<br>{claim.status}<br>[{Path(claim.page).stem}]({claim.page})',
         f"{claim.sentence}<br>`{claim.formula}`<br>*{claim.source}*",
         "<br>".join(f"[{theorem.name}](../proofs/{theorem.file}#L{theorem.line})" for theorem in proofs),
-        "<br>".join(f"[{name}](../{file})" for file, name in (test.split("::") for test in claim.tests)),
-        "<br>".join(f"[{name.rsplit('.', 1)[1]}](../{source_file(name)})" for name in claim.functions),
+        "<br>".join([*tests, "*of*", *code]),
     )
 
 
