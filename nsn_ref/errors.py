@@ -49,6 +49,10 @@ class DivergedError(NSNError, ArithmeticError):
     """Training produced a loss or gradient that is not finite."""
 
 
+class ClaimError(NSNError, ValueError):
+    """The ledger of claims is malformed, or has no such claim."""
+
+
 class SuiteError(NSNError):
     """A golden suite cannot be read, is empty, or fails its own checksums."""
 

@@ -14,9 +14,10 @@ Local Open Scope ring_scope.
 (* left_vectors W U  == the columns of U are the first left singular vectors  *)
 (*                      of W: W = U diag(s) V^T, s >= 0 and decreasing. Where *)
 (*                      s is 0 the vector is arbitrary.                       *)
-(*  score Ul Us == norm_F(Ul^T Us)^2 / r, r the columns of Us   (the paper's) *)
+(*  score Ul Us == norm_F(Ul^T Us)^2 / r, r the columns of Us: the paper's    *)
+(*                                                    singular_vector_score   *)
 (*     is_im_proj P W == P is the orthogonal projector onto the image of W    *)
-(* proj_score Pl Ps W == tr(Ps Pl) / rank(W)                (the sound form)  *)
+(* proj_score Pl Ps W == tr(Ps Pl) / rank(W), the sound form     containment  *)
 (******************************************************************************)
 
 Section Score.

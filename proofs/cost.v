@@ -8,10 +8,13 @@ Import GRing.Theory Num.Theory.
 (* What a nested layer costs (CST): multiply-adds for one input vector.       *)
 (*                                                                            *)
 (* macs_factored r d_out d_in == r (d_in + d_out), at rank r                  *)
+(*                                                  layer_cost(layer, r)      *)
 (*       macs_dense d_out d_in == d_in d_out, with the weights merged         *)
+(*                                                  dense_cost([layer])       *)
 (*                macs_model r == a model with nested layers i at ranks r i,  *)
-(*                                and a cost outside of them                  *)
+(*                                and a cost outside of them    network_cost  *)
 (*                     share r == that, over the cost of the dense model      *)
+(*                                                         transformer_share  *)
 (******************************************************************************)
 
 Definition macs_factored r d_out d_in := r * (d_out + d_in).

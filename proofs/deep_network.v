@@ -15,7 +15,7 @@ Local Open Scope ring_scope.
 (*          V i == the values between layers i - 1 and i                      *)
 (*      run f k x == the result of the stages f 0, ..., f k.-1 on x           *)
 (*  amplified gap lip k == sum over i < k of gap i times the product of lip j *)
-(*                   over i < j < k                                           *)
+(*                   over i < j < k                       interpolation_bound *)
 (* stage r i == act i after nested layer i at rank r i                        *)
 (*                                    the chain of nsn_ref/nets at ranks r    *)
 (* between r s B A == the sum of norm(b_i) norm(a_i) over the components      *)

@@ -13,8 +13,9 @@ Local Open Scope ring_scope.
 (*                                                                            *)
 (*      Pi A r == the projector onto the rows of A_r, for orthonormal rows    *)
 (*   Wproj W A r == W_r for the factors B = W A^T and A                       *)
-(*      U, s, V == W = U diag(s) V^T; B = U diag(s), A = V^T are its factors  *)
-(*                 (the split of s between them is a gauge: GAU-1)            *)
+(*      U, s, V == W = U diag(s) V^T                        np.linalg.svd(W)  *)
+(* U diag(s), V^T == its factors B and A; the split of s between them is a    *)
+(*                 gauge (GAU-1)                            factorise_svd(W)  *)
 (******************************************************************************)
 
 Section OrthonormalRows.

@@ -11,7 +11,10 @@ Local Open Scope ring_scope.
 (* (GAU-5). Lemma 1, Assumption 1 and Proposition 1 are those of              *)
 (* arXiv:2509.17874v1.                                                        *)
 (*                                                                            *)
+(* nrm (row i A), nrm (col i B) == norm(a_i), norm(b_i)         factor_norms  *)
 (* nrm (col i B) * nrm (row i A) == the energy of component i                 *)
+(*                                                        component_energies  *)
+(*          balanced_exists: the factors that balance(A, B) returns           *)
 (******************************************************************************)
 
 Section Energy.

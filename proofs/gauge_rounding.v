@@ -6,7 +6,7 @@ Local Open Scope R_scope.
 (******************************************************************************)
 (* A gauge of powers of the base changes no bit of the output (GAU-6), where  *)
 (* nothing underflows or overflows: A's row i times beta^k, B's column i      *)
-(* divided by it.                                                             *)
+(* divided by it (np.ldexp(A[i], k), np.ldexp(B[:, i], -k)).                  *)
 (*                                                                            *)
 (*      scale k e == the tree e with its stored numbers times beta^k: h_i for *)
 (*                   the scaled row a_i (a product holds the input x_j and a  *)

@@ -8,7 +8,7 @@ Local Open Scope R_scope.
 (* Flocq's binary_float, rounding to nearest even, subnormal numbers          *)
 (* included, with an a-priori condition that excludes overflow.               *)
 (*                                                                            *)
-(*           bexpr == an expression over IEEE 754 numbers                     *)
+(*           bexpr == an expression over IEEE 754 numbers        np.float32   *)
 (*           bev e == its value, by Bmult, Bplus, Bfma                        *)
 (*          real e == the same expression over the real numbers               *)
 (*         small e == the magnitude bound of e is below the overflow threshold*)

@@ -84,6 +84,66 @@ Proof. exact: mulmx_max_rank. Qed.
 
 End Weights.
 
+Section RankOne.
+
+Variables (F : fieldType) (m n : nat).
+Implicit Types (W : 'M[F]_(m, n)) (b : 'cV[F]_m) (a : 'rV[F]_n).
+
+Lemma mul_mx11 k (u : 'M[F]_(k, 1)) (s : 'M[F]_1) : u *m s = s 0 0 *: u.
+Proof. by rewrite {1}[s]mx11_scalar mul_mx_scalar. Qed.
+
+(* What is outside the row space of W is separated from it by a vector of the kernel. *)
+Lemma kernel_separates W a : ~~ (a <= W)%MS -> exists2 z : 'cV_n, W *m z = 0 & a *m z = 1%:M.
+Proof.
+rewrite submxE => /matrix0Pn[i [j nz]]; rewrite ord1 in nz.
+set c := (a *m cokermx W) 0 j in nz.
+exists (c^-1 *: col j (cokermx W)); rewrite -scalemxAr colE mulmxA; first by rewrite mulmx_coker mul0mx scaler0.
+by rewrite -colE [col _ _]mx11_scalar mxE -/c scale_scalar_mx mulVf.
+Qed.
+
+Lemma im_add_kernel W b a : ~~ (a <= W)%MS -> im_sub W (W + b *m a).
+Proof.
+case/kernel_separates=> z Wz az x; exists (x - z *m (a *m x)).
+rewrite mulmxDl !mulmxBr (mulmxA W) Wz mul0mx subr0 -!(mulmxA b) (mulmxA a z) az mul1mx.
+by rewrite subrr addr0.
+Qed.
+
+Lemma im_add_image W v a : 1 + (a *m v) 0 0 != 0 -> im_sub W (W + W *m v *m a).
+Proof.
+set u := 1 + _ => nz x; set s := (a *m x) 0 0; exists (x - (s / u) *: v).
+have -> : (W + W *m v *m a) *m (x - (s / u) *: v) = W *m x + (s - (s / u) * u) *: (W *m v).
+  rewrite mulmxDl -(mulmxA (W *m v)) mul_mx11 !mulmxBr -!scalemxAr.
+  rewrite -addrA; congr (_ + _); rewrite -scaleNr -scalerDl; congr (_ *: _).
+  by rewrite mxE -/s [(- _ : 'M_1) 0 0]mxE [(_ *: _ : 'M_1) 0 0]mxE /u mulrDr mulr1 opprD addrCA.
+by rewrite mulfVK // subrr scale0r addr0.
+Qed.
+
+Lemma im_add_outer W b a :
+  im_sub W (W + b *m a) <->
+  [\/ b = 0, a = 0, ~~ (a <= W)%MS | exists2 v, W *m v = b & 1 + (a *m v) 0 0 != 0].
+Proof.
+split=> [nest | [-> | -> | na | [v <- nz]]].
+- case: (boolP (a <= W)%MS) => [/submxP[c ea] | na]; last exact: Or43.
+  have [-> | a0] := eqVneq a 0; first exact: Or42.
+  have /matrix0Pn[i [j aj]] := a0; rewrite ord1 in aj.
+  pose x : 'cV_n := (a 0 j)^-1 *: delta_mx j 0.
+  have ax : (a *m x) 0 0 = 1 by rewrite -scalemxAr -colE !mxE mulVf.
+  have [y] := nest x; rewrite mulmxDl -mulmxA mul_mx11; set t := _ 0 0 => ey.
+  have t0 : t != 0.
+    apply/eqP=> t0; move: ey; rewrite t0 scale0r addr0 => ey.
+    by have /eqP := ax; rewrite ea -mulmxA ey mulmxA -ea -/t t0 eq_sym oner_eq0.
+  apply: Or44; exists (t^-1 *: (x - y)).
+    by rewrite -scalemxAr mulmxBr ey addrC addKr scalerA mulVf // scale1r.
+  rewrite -scalemxAr mulmxBr mxE mxE ax [(- _ : 'M_1) 0 0]mxE -/t mulrBr mulr1 mulVf // addrC subrK.
+  by rewrite invr_eq0.
+- by move=> x; exists x; rewrite mul0mx addr0.
+- by move=> x; exists x; rewrite mulmx0 addr0.
+- exact: im_add_kernel.
+- exact: im_add_image.
+Qed.
+
+End RankOne.
+
 Section Nesting.
 
 Variables (F : fieldType) (d_in d_out R : nat).
@@ -155,59 +215,52 @@ have As0 : rowpre A s *m x = 0.
 by rewrite -mulmxA (rowpre_step _ rs) -mulmxA As0 !mulmx0.
 Qed.
 
-(* LIN-6. Im(W_r) is inside Im(W_(r+1)) if the next row of A is zero or outside the
-   span of the rows before it; no condition on B. *)
+(* LIN-6. The exact condition under which Im(W_r) is inside Im(W_(r+1)), with no hypothesis:
+   the next component is zero, or its row is outside the row space of W_r, or its column is in
+   the image of W_r without undoing a direction of it. *)
+Theorem im_Wpre_nested_exact B A r (h : (r < R)%N) (b := col (Ordinal h) B) (a := row (Ordinal h) A) :
+  im_sub (Wpre B A r) (Wpre B A r.+1) <->
+  [\/ b = 0, a = 0, ~~ (a <= Wpre B A r)%MS |
+      exists2 v, Wpre B A r *m v = b & 1 + (a *m v) 0 0 != 0].
+Proof. by rewrite (Wpre_succ B A h); exact: im_add_outer. Qed.
+
+(* LIN-6. In terms of the factors: it suffices that the next row of A is zero or outside the
+   span of the rows before it ... *)
 Theorem im_Wpre_nested_suff B A r (h : (r < R)%N) :
   row (Ordinal h) A = 0 \/ ~~ (row (Ordinal h) A <= rowpre A r)%MS ->
   im_sub (Wpre B A r) (Wpre B A r.+1).
 Proof.
-rewrite (Wpre_succ B A h); case=> [-> x | na x].
-  by exists x; rewrite mulmx0 addr0.
-set a := row _ A in na *; set b := col _ B.
-move: na; rewrite submxE => /matrix0Pn[i0 [j nz]]; rewrite ord1 in nz.
-set c := (a *m cokermx (rowpre A r)) 0 j in nz.
-pose z := c^-1 *: col j (cokermx (rowpre A r)).
-have Az : rowpre A r *m z = 0.
-  by rewrite -scalemxAr colE mulmxA mulmx_coker mul0mx scaler0.
-have az : a *m z = 1%:M.
-  rewrite -scalemxAr colE mulmxA -colE [col _ _]mx11_scalar mxE.
-  by rewrite -/c scale_scalar_mx mulVf.
-exists (x - z *m (a *m x)).
-rewrite mulmxDl !mulmxBr -[b *m a *m x]mulmxA -[b *m a *m (z *m _)]mulmxA.
-rewrite (mulmxA a z) az mul1mx subrr addr0.
-by rewrite -[Wpre _ _ _ *m (z *m _)]mulmxA [_ *m (z *m _)]mulmxA Az mul0mx mulmx0 subr0.
+move=> c; apply/(im_Wpre_nested_exact B A h); case: c => [-> | na]; first exact: Or42.
+by apply: Or43; apply: contra na => aW; exact: submx_trans aW (submxMl _ _).
 Qed.
 
-(* LIN-6. ... and only then, if B_(r+1) has full column rank. *)
+Lemma col_notin_colpre B r (h : (r < R)%N) (w : 'cV_r) :
+  row_free (colpre B r.+1)^T -> colpre B r *m w != col (Ordinal h) B.
+Proof.
+case/row_freeP=> L eL; apply/eqP.
+have L1 : L^T *m colpre B r.+1 = 1%:M by rewrite -[RHS]trmx1 -eL trmx_mul trmxK.
+have -> : col (Ordinal h) B = colpre B r.+1 *m delta_mx ord_max 0.
+  by rewrite -colE (colpre_slice B h) col_colsub; congr (col _ B); exact: val_inj.
+rewrite (colpre_step B (leqnSn r)) -mulmxA => /(congr1 (mulmx L^T)).
+rewrite !(mulmxA L^T (colpre B r.+1)) L1 !mul1mx => /matrixP/(_ ord_max 0)/eqP.
+by rewrite !mxE big1 ?eqxx 1?eq_sym ?oner_eq0 // => k _; rewrite mxE /= ltnn andbF mul0r.
+Qed.
+
+(* LIN-6. ... and this is necessary, if B_(r+1) has full column rank. *)
 Theorem im_Wpre_nested_iff B A r (h : (r < R)%N) :
   row_free (colpre B r.+1)^T ->
   im_sub (Wpre B A r) (Wpre B A r.+1) <->
   row (Ordinal h) A = 0 \/ ~~ (row (Ordinal h) A <= rowpre A r)%MS.
 Proof.
 move=> fB; split; last exact: im_Wpre_nested_suff.
-move=> nest; case: (boolP (_ <= _)%MS) => [/submxP[c ec] | _]; last by right.
-left; set a := row _ A in ec *.
-suff ax0 (x : 'cV_d_in) : a *m x = 0.
-  apply/rowP=> j; have /matrixP/(_ 0 0) := ax0 (delta_mx j 0).
-  by rewrite -colE !mxE.
-have [y ey] := nest x.
-have /row_freeP[L eL] := fB.
-have canc k (u v : 'M_(r.+1, k)) : colpre B r.+1 *m u = colpre B r.+1 *m v -> u = v.
-  have L1 : L^T *m colpre B r.+1 = 1%:M by rewrite -[RHS]trmx1 -eL trmx_mul trmxK.
-  by move=> e; rewrite -[u]mul1mx -[v]mul1mx -L1 -mulmxA e mulmxA.
-have {ey} e : pid_mx r *m (rowpre A r *m x) = rowpre A r.+1 *m y.
-  apply: canc; rewrite (mulmxA _ (pid_mx r)) -colpre_step // mulmxA.
-  by rewrite (mulmxA (colpre B r.+1)) -/(Wpre B A r) ey.
-have eAr : rowpre A r *m x = rowpre A r *m y.
-  rewrite {2}(rowpre_step A (leqnSn r)) -[RHS]mulmxA -e mulmxA.
-  by rewrite pid_mx_id // pid_mx_1 mul1mx.
-have ea : a *m y = 0.
-  have := congr1 (row ord_max) e; rewrite row_mul (row_mul _ _ y).
-  have -> : row ord_max (pid_mx r : 'M[F]_(r.+1, r)) = 0.
-    by apply/rowP=> l; rewrite !mxE /= ltnn andbF.
-  rewrite mul0mx (rowpre_slice A h) row_rowsub => ->.
-  by congr (row _ A *m y); apply: val_inj.
-by rewrite ec -mulmxA eAr mulmxA -ec ea.
+have nB w : colpre B r *m w = col (Ordinal h) B -> False.
+  by move/eqP; rewrite (negPf (col_notin_colpre h w fB)).
+have fBr : row_free (colpre B r)^T.
+  by rewrite /row_free (colpre_step B (leqnSn r)) trmx_mul mxrankMfree // mxrank_tr rank_pid_mx.
+case/(im_Wpre_nested_exact B A h)=> [b0 | -> | na | [v ev _]]; [|by left| |].
+- by case: (nB 0); rewrite mulmx0.
+- by right; rewrite -(row_Wpre_eq_rowpre A fBr).
+- by case: (nB (rowpre A r *m v)); rewrite mulmxA.
 Qed.
 
 (* LIN-5. Once the rows of A_r span the input space (so r >= d_in), every further

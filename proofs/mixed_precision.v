@@ -11,7 +11,7 @@ Local Open Scope R_scope.
 (* truncate, as matrix units may: truncation doubles u.                       *)
 (*                                                                            *)
 (*      u, eta == |rnd x - x| <= u |x| + eta in the wide format               *)
-(*      v, tau == the same for the final rounding, store                      *)
+(*      v, tau == the same for the final rounding, store              stored  *)
 (* sum_error u eta l == the bound before that: gamma_n |x|.|y| + underflow    *)
 (******************************************************************************)
 

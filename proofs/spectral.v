@@ -10,6 +10,9 @@ Local Open Scope ring_scope.
 (* The spectral theorem and the singular value decomposition over any real    *)
 (* closed field (SVD-4): a real eigenvalue from the algebraic closure, then   *)
 (* one Householder reflection per dimension.                                  *)
+(*                                                                            *)
+(* spectral: S = V^T diag(d) V with V orthogonal          np.linalg.eigh(S)   *)
+(* thin_svd: W = U diag(s) V^T, s > 0 and decreasing       np.linalg.svd(W)   *)
 (******************************************************************************)
 
 Section Spectral.

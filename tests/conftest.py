@@ -4,6 +4,8 @@ import hypothesis
 import numpy as np
 import pytest
 
+pytest_plugins = ["claims_plugin"]
+
 hypothesis.settings.register_profile("nsn", deadline=None, derandomize=True, max_examples=25, database=None)
 hypothesis.settings.load_profile("nsn")
 

@@ -33,4 +33,6 @@ def value(x):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("usage: numpy_cmd_port.py calls.json OUTDIR")
     main(*sys.argv[1:])

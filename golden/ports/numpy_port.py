@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 STAGES = ("z", "a", "dz", "da", "dlogits", "w")  # intermediates of a net
-MASTERS = ("loss", "losses", "total", "w")  # outputs with the format of the weights, where that is another one
+MASTERS = ("losses", "total", "w")  # of a net, in the format of the weights
 
 
 def run(op, inputs, attrs):
@@ -30,12 +30,14 @@ def run(op, inputs, attrs):
 
 
 def dtype(name, inputs):
-    """The format of an output: of a gradient and of a new value that of the input, else that of the activations."""
-    dtypes = {key: x.dtype for key, x in inputs.items() if x.dtype != np.int64}
-    own = name.removeprefix("d") if name.startswith("d") else name.replace("grad.", "param.")
-    if own in dtypes:
-        return dtypes[own]
-    return list(dtypes.values())[-1] if name in MASTERS else next(iter(dtypes.values()))
+    """The format of an output, by the rule of the README; the order of the inputs says nothing."""
+    for own in (name, name.removeprefix("d"), name.replace("grad.", "param.")):
+        if own in inputs:
+            return inputs[own].dtype
+    source = "param.s" if name in MASTERS and "param.s" in inputs else "x"
+    if source in inputs:
+        return inputs[source].dtype
+    return next(x.dtype for x in inputs.values() if x.dtype != np.int64)  # all floating inputs have the same
 
 
 def open(attrs):

@@ -33,6 +33,8 @@ def containment(A, B, small, large):
     count as zero, eps being the spacing of the dtype at 1 (the rule of `numpy.linalg.matrix_rank`).
 
     Source: the sound form of `singular_vector_score`; ours.
+
+    Claims: LIN-5, LIN-6, LIN-7, LIN-13.
     """
     name = "containment"
     R = checks.float_arrays(name, A=(A, "R d_in"), B=(B, "d_out R"))["R"]
@@ -70,6 +72,8 @@ def singular_vector_score(A, B, small, large):
     Notes
     -----
     Source: arXiv:2509.17874v1, App. A.3.
+
+    Claims: LIN-11, LIN-12.
     """
     name = "singular_vector_score"
     sizes = checks.float_arrays(name, A=(A, "R d_in"), B=(B, "d_out R"))

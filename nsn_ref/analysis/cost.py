@@ -65,6 +65,8 @@ def break_even_rank(d_in, d_out):
     Notes
     -----
     Source: arXiv:2509.17874v1, sec. 2.1.
+
+    Claims: CST-1, CST-3.
     """
     _check_layer("break_even_rank", Layer(d_in, d_out))
     return d_in * d_out / (d_in + d_out)
@@ -93,6 +95,8 @@ def layer_cost(layer, rank=None, *, dtype="float32", cached=False):
     Notes
     -----
     Source: arXiv:2509.17874v1, sec. 2.1: r (d_in + d_out) multiply-adds for each input vector.
+
+    Claims: CST-1, CST-2, CST-3.
     """
     checks.choice("layer_cost", "dtype", dtype, BYTES)
     _check_layer("layer_cost", layer)
@@ -125,6 +129,10 @@ def network_cost(layers, rank, *, dtype="float32", cached=False):
     Raises
     ------
     RankError, OptionError
+
+    Notes
+    -----
+    Claims: CST-4.
     """
     checks.rank("network_cost", rank, max((layer.R for layer in layers if layer.R is not None), default=0))
     at = [None if layer.R is None else min(rank, layer.R) for layer in layers]
@@ -190,6 +198,8 @@ def transformer_share(transformer, rank):
     -----
     Source: arXiv:2509.17874v1, Fig. 7, whose "savings" are these shares: 68, 52, 45 and 37 % for Pythia-2.8B at ranks
     1024, 512, 256 and 1.
+
+    Claims: CST-4, CST-6.
     """
     for name, value in transformer._asdict().items():
         checks.integer("transformer_share", name, value, 1)

@@ -31,7 +31,10 @@ def exact(array, dtype=None):
 
 
 class Exact:
-    """m 2^q, and the sum of |terms| of the sum that it is, in units of 2^q."""
+    """m 2^q, and the sum of |terms| of the sum that it is, in units of 2^q.
+
+    Claims: FLT-3.
+    """
 
     __slots__ = ("m", "q", "magnitude")
     bits = 53

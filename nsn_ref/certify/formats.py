@@ -27,8 +27,11 @@ class Format(NamedTuple):
 
     @property
     def half_quantum(self):
-        """The largest error of rounding a number below the smallest normal one, where none is flushed to zero."""
-        return 2.0**self.lowest * self.unit_roundoff
+        """The largest error of rounding a number below the smallest normal one, where none is flushed to zero.
+
+        Of float64 it is no float64: then the next one up.
+        """
+        return max(2.0**self.lowest * self.unit_roundoff, math.ulp(0.0))
 
     def holds(self, value):
         """Whether a float is one of the format's normal numbers, or zero."""

@@ -7,7 +7,7 @@ sec. 3.3) in which a sum stays open until it is used:
 
 - a sum of t_1..t_n keeps sum |t_i| and the number of additions; in any order a term passes through at most n - 2
   partial sums before the last addition, which rounds the result itself, so the error is at most
-  gamma_(n-2) sum |t_i| + u |result|;
+  gamma_(n-2) sum |t_i| + u |result|; a flush to zero moves a partial sum, which the later ones then round;
 - a product or square root rounds once: u |result|; a quotient twice, as the product with a reciprocal does (one that
   is not subnormal); a power of two scales exactly;
 - an elementary function is allowed `ELEMENTARY_ULPS` u |result|; where the usual formulas cancel (1 + tanh, 1 - erf)
@@ -110,9 +110,13 @@ def arithmetic():
 
 def rounded(array):
     """Exact numbers of a float array, as an object array of `Rounded`."""
-    out = np.empty(np.shape(array), dtype=object)
-    for index, value in np.ndenumerate(array):
-        out[index] = Rounded(float(value))
+    array = np.asarray(array)
+    return of_numbers([Rounded(float(value)) for value in array.ravel().tolist()], array.shape)
+
+
+def of_numbers(numbers, shape):
+    """A list of numbers as the kind of array that the contract in force calls for."""
+    out = objects(numbers, shape)
     return out.view(ContractArray) if _ARITHMETIC.get().is_mixed else out
 
 
@@ -128,10 +132,14 @@ def errors(array):
 
 def _collect(array, get):
     array = np.asarray(array, dtype=object)
-    out = np.empty(array.shape)
-    for index in np.ndindex(array.shape):
-        out[index] = get(array[index])
-    return out
+    return np.array([get(x) for x in array.ravel().tolist()], dtype=np.float64).reshape(array.shape)
+
+
+def objects(numbers, shape):
+    """An object array of a list; NumPy's own constructor asks each number whether it is a sequence."""
+    out = np.empty(len(numbers), dtype=object)
+    out[:] = numbers
+    return out.reshape(shape)
 
 
 def yields_to_arrays(method):
@@ -148,7 +156,10 @@ UNROUNDED = 64  # bits of a number that no format has been charged for
 
 
 class Rounded:
-    """A value `v`, an error bound, and the open sum it may be part of."""
+    """A value `v`, an error bound, and the open sum it may be part of.
+
+    Claims: FLT-1, FLT-5, FLT-6.
+    """
 
     __slots__ = ("v", "_e", "_magnitude", "_additions", "bits")
 
@@ -180,7 +191,8 @@ class Rounded:
         if n == 0:
             return self._e
         u, tiny = _FORMAT.get()
-        inner = self._e + _gamma(n - 1, u) * self._magnitude + n * tiny
+        flushes = n * tiny
+        inner = self._e + _gamma(n - 1, u) * (self._magnitude + flushes) + flushes
         return (inner + u * (abs(self.v) + inner)) / (1 - u)
 
     def is_finite(self):
@@ -271,7 +283,7 @@ class Rounded:
 
     def closed(self):
         """The same number with its additions charged: it was stored before it was used."""
-        return Rounded(self.v, self.error, bits=_current_bits() if self._additions else self.bits)
+        return Rounded(self.v, self.error, bits=_current_bits()) if self._additions else self
 
     def in_format(self, f):
         """The same number rounded to a format, unless it has been already."""
@@ -373,6 +385,8 @@ def product(x, y, bias=None, more=0):
 
     The bias is added in the accumulator or to the stored product, whichever is worse. `more` terms of other products
     may be added in the same accumulator; they are charged with the result that they belong to.
+
+    Claims: FLT-1, FLT-2, FLT-4, FLT-8, FLT-10.
     """
     if not isinstance(x.flat[0], Rounded):
         return _plain_product(x, y, bias)
@@ -423,7 +437,8 @@ def total(x, axis=None, *, keepdims=False, kind="batch_sum"):
     bits = np.where(terms, bits, 0).max(axis=axes, keepdims=True)
     additions = np.maximum(terms.sum(axis=axes, keepdims=True) - 1, 0)
     magnitude, e, v = (_in_order(part, axes) for part in (abs(v) + 2 * e, e, v))
-    e = e + _gammas(additions, f.unit_roundoff) * magnitude + additions * a.tiny(f)
+    flushes = additions * a.tiny(f)
+    e = e + _gammas(additions, f.unit_roundoff) * (magnitude + flushes) + flushes
     if a.current.bits < f.bits:
         e = np.where(additions > 0, _storing(v, e, a.current), e)
     bits = np.where(additions > 0, min(f.bits, a.current.bits), bits)
@@ -433,17 +448,17 @@ def total(x, axis=None, *, keepdims=False, kind="batch_sum"):
 
 
 def stored(x, kind="storage"):
-    """The same numbers, rounded to the format of that kind (or of that name), where they have not been yet."""
+    """The same numbers, rounded to the format of that kind (or of that name), where they have not been yet.
+
+    Claims: FLT-4, FLT-8.
+    """
     a = arithmetic()
     if not a.is_mixed:
         return x
     f = getattr(a, kind) if kind in _KINDS else formats.named(kind)
     if not isinstance(x, np.ndarray):
         return x.in_format(f)
-    out = np.empty(x.shape, dtype=object)
-    for index, number in np.ndenumerate(x):
-        out[index] = number.in_format(f)
-    return out.view(ContractArray)
+    return objects([number.in_format(f) for number in x.ravel().tolist()], x.shape).view(ContractArray)
 
 
 def _storing(v, e, f):
@@ -463,14 +478,14 @@ def _accumulated(v, e, magnitude, terms):
     u, roundings = a.accumulator.unit_roundoff, terms
     if a.truncating:
         u, roundings = 2 * u, np.where(terms > 1, terms + 2 * np.ceil(terms / BLOCK), terms)
-    return e + _gammas(roundings, u) * magnitude + 2 * terms * a.tiny(a.accumulator)
+    flushes = 2 * terms * a.tiny(a.accumulator)
+    return e + _gammas(roundings, u) * (magnitude + flushes) + flushes
 
 
 def _numbers(v, e, bits):
-    out, bits = np.empty(v.shape, dtype=object), np.broadcast_to(bits, v.shape)
-    for index in np.ndindex(v.shape):
-        out[index] = Rounded(float(v[index]), float(e[index]), bits=int(bits[index]))
-    return out.view(ContractArray)
+    parts = (part.ravel().tolist() for part in (v, e, np.broadcast_to(bits, v.shape)))
+    numbers = [Rounded(v, e, bits=int(bits)) for v, e, bits in zip(*parts, strict=True)]
+    return objects(numbers, v.shape).view(ContractArray)
 
 
 def _in_order(x, axes):
@@ -522,10 +537,10 @@ def _function(v, e, scale=0.0):
 
 
 def _scaled(v, e, *factors):
-    """Charge no rounding, but a flush to zero where the result may be subnormal."""
-    tiny = _FORMAT.get()[1]
+    """Charge no rounding, but what is lost where the result may be subnormal."""
+    tiny, smallest = _FORMAT.get()[1], _ARITHMETIC.get().current.smallest_normal
     bits = max((x.closed().bits for x in factors if x.error), default=UNROUNDED)
-    return Rounded(v, e if abs(v) - 2 * e >= tiny else e + tiny, bits=bits)
+    return Rounded(v, e if abs(v) - 2 * e >= smallest else e + tiny, bits=bits)
 
 
 def _exp(x, function=math.exp):

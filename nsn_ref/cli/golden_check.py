@@ -106,8 +106,9 @@ def bisect(
     from nsn_ref.golden import suite as suites
     from nsn_ref.golden.locate import suite_dir
 
-    chosen = bisector.case_named(suites.load(suite or suite_dir()), case)
-    found = bisector.bisect(_port(port, contract, time_limit), chosen)
+    cases = suites.load(suite or suite_dir())
+    chosen = bisector.case_named(cases, case)
+    found = bisector.bisect(_port(port, contract, time_limit), chosen, cases)
     console = terminal.console()
     report.show_bisection(found, console)
     raise typer.Exit(1 if found.first else 0)

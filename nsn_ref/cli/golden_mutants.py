@@ -1,6 +1,7 @@
 """`nsn-ref golden mutants`: planted bugs against the suite."""
 
 import os
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -41,7 +42,7 @@ def mutants(
 
     if which not in SETS:
         raise OptionError(f"golden mutants: --set is {which!r}, expected hand, mechanical or all")
-    folder, console = suite or suite_dir(), terminal.console()
+    start, folder, console = time.monotonic(), suite or suite_dir(), terminal.console()
     cases = suites.load(folder)
     formats = list(dict.fromkeys(case.dtype for case in cases))
     if dtype is not None and dtype not in formats:
@@ -61,7 +62,10 @@ def mutants(
         with _bar(console, f"{name} mutants", len(todo)) as progress:
             outcomes[name] = list(progress(made))
     verified = equivalent.verified(outcomes) if docs else ()
-    summary = matrix.summary(outcomes, folder, alarms=alarms, date=_today(), verified=verified, sample=sample)
+    took = time.monotonic() - start, jobs
+    summary = matrix.summary(
+        outcomes, folder, alarms=alarms, date=_today(), verified=verified, sample=sample, took=took
+    )
     _show(console, summary)
     if docs is not None:
         _write(console, docs, matrix.page(summary))
@@ -103,28 +107,24 @@ def _show(console, summary):
     from rich import box
     from rich.table import Table
 
-    from nsn_ref.golden.mutants import policies
+    from nsn_ref.golden.mutants import matrix
 
-    columns = ("set", "format", "mutants", "killed", "dead", "survived", "equivalent", "kill rate")
+    columns = ("set", "format", "mutants", "killed", "dead", "survived", "equivalent", "no case", "kill rate")
     table = Table(box=box.SIMPLE_HEAD)
     for column in columns:
         table.add_column(column, justify="left" if column in ("set", "format") else "right")
     for name, about in summary["sets"].items():
         for dtype, f in about["formats"].items():
-            counts = (str(f[key]) for key in ("mutants", "killed", "dead", "survived", "equivalent"))
+            counts = (str(f[key]) for key in ("mutants", "killed", "dead", "survived", "equivalent", "no_case"))
             table.add_row(name, dtype, *counts, f"{100 * f['rate_of_mistakes']:.1f} %")
     console.print(table)
     for name, about in summary["sets"].items():
         for s in about["survivors"]:
             if not s["equivalent"]:
                 terminal.say(console, f"survived ({', '.join(s['formats'])}): {name} {s['mutant']}: {s['what']}")
-    for dtype, a in summary["false_alarms"].items():
-        rates = ", ".join(f"{policy} {100 * a['rejected'][policy] / a['pairs']:.1f} %" for policy in policies.ALL)
-        terminal.say(console, f"false alarms, {dtype}, {a['pairs']} pairs of a right port and a case: {rates}")
-        kills = summary["sets"].get("hand", {}).get("formats", {}).get(dtype, {}).get("caught_by_fixed", {})
-        if kills:
-            rates = ", ".join(f"{policy} {100 * rate:.1f} %" for policy, rate in kills.items())
-            terminal.say(console, f"hand-made mutants caught, {dtype}: {rates}")
+    if summary["false_alarms"] and "hand" in summary["sets"]:
+        terminal.say(console, "false alarms / kills")
+        typer.echo(matrix.two_numbers(summary))
 
 
 def _today():

@@ -3,12 +3,13 @@
 
 def commands(app):
     """Attach every command to the application."""
-    from nsn_ref.cli import bench, cost, experiment, frontier, golden, train, warm
+    from nsn_ref.cli import bench, claims, cost, experiment, frontier, golden, train, warm
 
     app.add_typer(golden.app, name="golden")
     app.add_typer(train.app, name="train")
     app.command(name="frontier")(frontier.frontier)
     app.command(name="cost")(cost.cost)
+    app.command(name="claims")(claims.claims)
     app.add_typer(experiment.app, name="experiment")
     app.command(name="bench")(bench.bench)
     app.command(name="warm")(warm.warm)

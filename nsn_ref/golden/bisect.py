@@ -5,6 +5,7 @@ them (`local`). And each operation of the net is put to the port by itself, on t
 it: that needs no intermediates, but the port must do those operations.
 """
 
+from itertools import takewhile
 from typing import NamedTuple
 
 import numpy as np
@@ -20,13 +21,16 @@ from nsn_ref.golden.suite import Output, SuiteCase
 class Bisection(NamedTuple):
     """What was found about one case."""
 
-    whole: object  # CaseResult
+    whole: object  # CaseResult; in a session, after the calls before it
+    alone: object  # CaseResult of a case that fails in its session, as a single call; else None
     own: tuple  # (stage, TensorResult): recomputed on the port's own tensors
     fed: tuple  # (stage, CaseResult): single operations on true values
 
     @property
     def first(self):
         """One sentence: the first stage that diverges; None if nothing does."""
+        if self.alone is not None and self.alone.status == "passed":
+            return "what earlier calls of the session left behind: as a single call the case passes"
         for stage, tensor in self.own:
             if not tensor.passed:
                 return f"{tensor.name}, in {stage}, from the port's own inputs to it"
@@ -54,14 +58,15 @@ def case_named(cases, case_id):
     raise OptionError(f"golden bisect: no case {case_id!r} among {len(cases)}{hint}")
 
 
-def bisect(port, case):
+def bisect(port, case, cases=()):
     """Look for the first stage at which a port diverges.
 
     Parameters
     ----------
     port : PythonPort, IsolatedPort or ProgramPort
     case : SuiteCase
-        In a session it is run alone: what an earlier call left behind does not show.
+    cases : sequence of SuiteCase
+        The suite. Of a session, the calls before this one are made first, on the same object.
 
     Returns
     -------
@@ -72,11 +77,20 @@ def bisect(port, case):
     PortError, OptionError
     """
     contract = contract_of(port.contract, case.dtype)
-    (whole,) = checker.check(port, [case._replace(session=None)]).results
+    *_, whole = checker.check(port, [*_earlier(case, cases), case]).results
+    alone = None
+    if case.session is not None and whole.status == "failed":
+        (alone,) = checker.check(port, [case._replace(session=None)]).results
     calls = list(_calls(case, contract))
     fed = [checker.judge(call, answer) for call, answer in port.answers([call for _, call in calls])]
     labels = [label for label, _ in calls]
-    return Bisection(whole, whole.local, tuple(zip(labels, fed, strict=True)))
+    return Bisection(whole, alone, whole.local, tuple(zip(labels, fed, strict=True)))
+
+
+def _earlier(case, cases):
+    """The calls of the case's session before it."""
+    session = [] if case.session is None else [c for c in cases if c.session == case.session]
+    return list(takewhile(lambda c: c.id != case.id, session))
 
 
 def _calls(case, contract):

@@ -21,6 +21,7 @@ class CaseResult(NamedTuple):
     error: str | None = None  # why it could not even be compared
     tensors: tuple = ()  # TensorResult for each output compared
     local: tuple = ()  # of a net: (stage, TensorResult) of each output, recomputed on the port's own tensors
+    undecided: tuple = ()  # of a net: local.Undecided, what its stages cannot judge
     answer: dict | None = None  # where it could be compared: what the port returned
     earlier: dict | None = None  # and its answers to earlier cases of the operation, by id
 
@@ -80,6 +81,11 @@ class Report(NamedTuple):
     def exit_status(self):
         """0 or 1."""
         return 0 if self.passed else 1
+
+    @property
+    def undecided(self):
+        """What the stages of nets cannot judge: local.Undecided of each."""
+        return tuple(undecided for result in self.results for undecided in result.undecided)
 
     def grouped(self, key):
         """Results by an attribute of their case: "op", "lane" or "dtype"."""
@@ -219,7 +225,8 @@ def judge(case, answer, earlier=None, *, contract=None):
         for name, output in case.outputs.items()
         if name in answer.outputs  # an intermediate may be left out
     )
-    status = NO_BOUND if not is_bounded(case) else "passed" if all(t.passed for t in tensors) else "failed"
+    right = all(t.passed for t in tensors)
+    status = "failed" if not right else "passed" if is_bounded(case) else NO_BOUND
     return CaseResult(case, status, None, tensors, answer=answer.outputs, earlier=dict(earlier or {}))
 
 
@@ -238,9 +245,9 @@ def _staged(results, held_to, everything):
     results = list(results)
     for k, judged in zip(nets, local.judge_all(jobs), strict=True):
         status = results[k].status
-        if judged and status in ("passed", NO_BOUND):
-            status = "passed" if all(tensor.passed for _, tensor in judged) else "failed"
-        results[k] = results[k]._replace(local=tuple(judged), status=status)
+        if judged.results and status in ("passed", NO_BOUND):
+            status = "passed" if all(t.passed for _, t in judged.results) else "failed"
+        results[k] = results[k]._replace(local=judged.results, undecided=judged.undecided, status=status)
     return results
 
 

@@ -13,6 +13,11 @@ RATIONAL = (  # stems whose results can be exact
 )  # fmt: skip
 
 
+_ACTIVATIONS = (  # operations whose inputs hold no weight
+    "average_pool2d", "relu", "gelu", "silu", "softmax_cross_entropy", "mean_squared_error", "kl", "logits", "hidden",
+)  # fmt: skip
+
+
 def table():
     """Operations by lane (cases in all formats), and by format (cases in all lanes)."""
     lanes, formats = Counter(), Counter()
@@ -39,4 +44,4 @@ def _why_no(op, lane):
 def _why_not_in(op, dtype):
     if dtype == "tf32":
         return "no product: as float32"
-    return "weights only" if op.startswith(("adamw", "sgd", "nested_embedding")) else "no weights, or only weights"
+    return "no weights: as bfloat16" if op.startswith(_ACTIVATIONS) else "weights only: as float32"

@@ -6,6 +6,11 @@ scikit-learn and need not give the same bits on another machine.
 
 import numpy as np
 
+from nsn_ref.golden.groups import name_groups
+from nsn_ref.nets.loss_and_grads import loss_and_grads
+from nsn_ref.nets.mlp import MLP
+from nsn_ref.training.optimizers import adamw_step
+
 WIDTHS = (64, 23, 10)
 R = 11
 BATCH = 64
@@ -22,11 +27,6 @@ def training_step():
     dict of str to ndarray, float64 (labels int64)
     """
     from sklearn.datasets import load_digits
-
-    from nsn_ref.golden.cases.mlp_step import name_groups
-    from nsn_ref.nets.loss_and_grads import loss_and_grads
-    from nsn_ref.nets.mlp import MLP
-    from nsn_ref.training.optimizers import adamw_step
 
     x, targets = load_digits(return_X_y=True)
     x, targets = x / 16, targets.astype(np.int64)

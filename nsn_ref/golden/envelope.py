@@ -90,10 +90,7 @@ def _closed(x):
         parts = [_closed(part) for part in x]
         return type(x)(*parts) if hasattr(x, "_fields") else tuple(parts)
     if isinstance(x, np.ndarray) and x.dtype == object:
-        out = np.empty(x.shape, dtype=object)
-        for index, value in np.ndenumerate(x):
-            out[index] = value.closed()
-        return out.view(ContractArray)
+        return rounding.objects([value.closed() for value in x.ravel().tolist()], x.shape).view(ContractArray)
     return x.closed() if isinstance(x, Rounded) else x
 
 
@@ -103,12 +100,12 @@ def widest(first, *others):
         return widest(np.array(first, dtype=object), *others)[()]
     if not first.size or not isinstance(first.flat[0], Rounded):
         return first
-    out = np.empty_like(first, order="C")
-    others = [np.asarray(form, dtype=object) for form in others]
-    for index, x in np.ndenumerate(first):
-        forms = [x, *(form[index] for form in others)]
-        out[index] = Rounded(x.v, max(f.error for f in forms), bits=max(f.closed().bits for f in forms))
-    return out
+    forms = [np.asarray(form, dtype=object).ravel().tolist() for form in (first, *others)]
+    widened = [
+        Rounded(at[0].v, max(f.error for f in at), bits=max(f.closed().bits for f in at))
+        for at in zip(*forms, strict=True)
+    ]
+    return rounding.objects(widened, first.shape).view(type(first))
 
 
 def _matmul(x, W, b=None, more=0):
@@ -190,7 +187,9 @@ def _prefix_sums(h, B, b, ranks):
 @_operation
 def multirank_linear_backward(dys, saved):
     """As `nsn_ref.ops.multirank_linear_backward`: by suffix sums, by a shared dh, rank by rank, or through dW_r."""
-    forms = [_by_suffix_sums, _by_shared_dh, _rank_by_rank]
+    forms = [_by_suffix_sums, _rank_by_rank]
+    if len(dys) > 1:  # else the same as rank by rank
+        forms.append(_by_shared_dh)
     if _merges():
         forms.append(_through_dW)
     return tuple(widest(*grads) for grads in zip(*(form(dys, saved) for form in forms), strict=True))
@@ -346,7 +345,10 @@ def _undecided_as(choose, z, *others):
 
 @_operation
 def relu_forward(z):
-    """As `nsn_ref.ops.relu_forward`; where the sign is open, the function still moves no more than z."""
+    """As `nsn_ref.ops.relu_forward`; where the sign is open, the function still moves no more than z.
+
+    Claims: FLT-9.
+    """
     if not rounding.arithmetic().is_mixed:
         return reference.relu_forward(z)
     return _undecided_as(_relu, z), reference.ReluSaved(z)
@@ -470,7 +472,10 @@ def _gelu_slope(z, dy, approximate):
 
 @_operation
 def silu_forward(z):
-    """As `nsn_ref.ops.silu_forward`, or z / (1 + exp(-z)), or by tanh."""
+    """As `nsn_ref.ops.silu_forward`, or z / (1 + exp(-z)), or by tanh.
+
+    Claims: FLT-9.
+    """
     return _guarded(_silu, z, limit=_activation_limit), reference.SiluSaved(z, None)
 
 
@@ -596,6 +601,8 @@ def softmax_cross_entropy_forward(z, targets, **options):
     """As `nsn_ref.ops.softmax_cross_entropy_forward`: p = exp(ln p) or a quotient, the shift m added back or not.
 
     Where the errors of the logits are large, the loss moves by no more than its Lipschitz constant allows.
+
+    Claims: FLT-9.
     """
     if not rounding.arithmetic().is_mixed:
         return _cross_entropy(z, targets, options)
@@ -756,8 +763,11 @@ def adamw_step(p, g, m, v, t, *, lr, beta1, beta2, eps, weight_decay):
     """
     hyper = lr, beta1, beta2, eps, weight_decay
     constants = [number(c, like=p) for c in hyper]
-    if not rounding.arithmetic().is_mixed:
+    try:
         return _adamw(p, g, m, v, t, *constants)
+    except NeedMorePrecision:
+        if not rounding.arithmetic().is_mixed:
+            raise
     out = AdamWResult(*(np.empty_like(p, order="C") for _ in range(3)))
     for index in np.ndindex(p.shape):
         element = [np.array(x[index], dtype=object) for x in (p, g, m, v)]

@@ -30,7 +30,7 @@ code, .num, dd { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, mon
 .wide { overflow-x: auto; border: 1px solid var(--line); border-radius: .5rem; }
 table { border-collapse: collapse; width: 100%; font-size: .925rem; }
 .wide + .wide { margin-top: .9rem; } summary { cursor: pointer; margin-top: .8rem; color: var(--soft); }
-@media (min-width: 45rem) { th:not(:first-child) { width: 11.5%; } }
+@media (min-width: 45rem) { th:not(:first-child) { width: 10%; } }
 th, td { padding: .4rem .7rem; text-align: right; white-space: nowrap; border-top: 1px solid var(--line); }
 th { color: var(--soft); font-weight: 600; border-top: 0; }
 th:first-child, td:first-child { text-align: left; }
@@ -79,6 +79,7 @@ def render(report, suite):
         "<h2>Contracts</h2><ul>"
         + "".join(f"<li>{_contract(line)}</li>" for line in text.contract_lines(report))
         + "</ul>",
+        _stages(report),
         _failures(failures),
         _missing(report),
         "<p class=soft>rho is the largest error divided by its bound: at most 1 where the port keeps its contract.</p>",
@@ -95,7 +96,9 @@ def render(report, suite):
 
 
 def _table(first, rows):
-    head = "".join(f"<th>{name}</th>" for name in (first, "verdict", "rho", "failed", "passed", "uncovered", "cases"))
+    head = "".join(
+        f"<th>{name}</th>" for name in (first, "verdict", "rho", "failed", "passed", "uncovered", "undecided", "cases")
+    )
     return (
         f"<div class=wide><table><thead><tr>{head}</tr></thead><tbody>{''.join(map(_row, rows))}</tbody></table></div>"
     )
@@ -103,7 +106,7 @@ def _table(first, rows):
 
 def _row(row):
     state = {"FAIL": "fail", "pass": "pass"}.get(row.verdict, "absent")
-    numbers = (text.shown_rho(row.rho), row.failed, row.passed, row.not_covered, row.cases)
+    numbers = (text.shown_rho(row.rho), row.failed, row.passed, row.not_covered, row.undecided, row.cases)
     cells = "".join(f"<td class=num>{number}</td>" for number in numbers)
     mark = {"fail": "&#10007; fail", "pass": "&#10003; pass"}.get(state, "not covered")
     name = f"<td><code>{escape(row.name).replace('_', '_<wbr>')}</code></td>"
@@ -113,6 +116,11 @@ def _row(row):
 def _contract(line):
     """A contract's line; what is looser than the default stands out."""
     return escape(line).replace("(LOOSER)", "<span class=note>looser than the default</span>")
+
+
+def _stages(report):
+    line = text.stage_line(report)
+    return f"<h2>Stages of nets</h2><p>{escape(line)}</p>" if line else None
 
 
 def _failures(failures):

@@ -4,13 +4,9 @@ The bound of a whole chain grows with every stage. Here each stage is recomputed
 returned for the stages before it, so its bound is about that of one operation, however deep the net. An intermediate
 that the port did not return is computed, and its error bound carried along.
 
-The value v that an output is compared with is computed in float64. It and the port's are both evaluations of one exact
-number with a bound e on their errors; that of v is e itself in float64, and in any shorter format less than e 2^-20,
-since each part of e is proportional to some unit roundoff, of which the smallest is 2^29 times that of float64.
-
 A bottleneck h is judged but not used: a port may compute z from W_r = B_r A_r instead. And a tensor that the port
-returned may be the rounding of the number that it went on with, in a wider register: one rounding to storage is
-allowed.
+returned may be the rounding of the number that it went on with, in a wider register: one rounding to the tensor's
+format is allowed (docs/golden-bounds.md, L12).
 """
 
 import os
@@ -18,18 +14,33 @@ import pickle
 import subprocess
 import sys
 import threading
+from typing import NamedTuple
 
 import numpy as np
 
 from nsn_ref.certify import formats, rounding
 from nsn_ref.errors import NeedMorePrecision, NonFiniteError
-from nsn_ref.golden import compare
+from nsn_ref.golden import compare, truth
 from nsn_ref.golden.evaluate import as_arrays, evaluate
 from nsn_ref.golden.stages import stages
 from nsn_ref.golden.tensors import is_float
-from nsn_ref.golden.truth import ENVELOPE
 
 ENOUGH = 16  # nets that are worth a second process
+
+
+class Undecided(NamedTuple):
+    """A tensor that the port returned and that its stage cannot judge, or not all of it."""
+
+    stage: str
+    name: str
+    reason: str
+
+
+class Judged(NamedTuple):
+    """The stages of one case."""
+
+    results: tuple  # (stage, TensorResult)
+    undecided: tuple  # Undecided
 
 
 def judge_all(jobs, progress=lambda items: items):
@@ -58,7 +69,7 @@ def judge_all(jobs, progress=lambda items: items):
 
 
 def _in_another_process(jobs):
-    command = [sys.executable, "-m", "nsn_ref.golden.local"]
+    command = [sys.executable, "-c", "from nsn_ref.golden import local; local.serve()"]
     ended = subprocess.run(command, input=pickle.dumps(jobs), capture_output=True, check=False)
     return pickle.loads(ended.stdout) if ended.returncode == 0 else None
 
@@ -76,51 +87,71 @@ def judge(case, outputs, contract):
 
     Returns
     -------
-    list of (str, TensorResult)
-        The stage and the result for each output that the port returned, in the order of computation. A stage that
-        cannot be decided, such as a ReLU so near 0 that rounding may overturn it, or that has no finite bound, is left
-        out.
+    Judged
+        The stage and the result for each output that the port returned, in the order of computation; and those that
+        cannot be decided, such as a ReLU so near 0 that rounding may overturn it, with the reason.
     """
-    judged = []
+    results, undecided = [], []
+    slack = truth.slack(contract)
     with rounding.precision(contract), np.errstate(all="ignore"):
-        slack = 2.0 if contract.storage == "float64" else 1 + 2.0**-20
         tensors = {name: rounding.rounded(x) if is_float(x) else x for name, x in case.inputs.items()}
         for stage in stages(case.op, case.attrs):
-            try:
-                made = stage.run(_call, tensors)
-            except (NeedMorePrecision, NonFiniteError, KeyError):  # KeyError: a tensor of such a stage before
-                made = {}
+            made, reason = _made(stage, tensors)
             for name in stage.outputs:
-                own = outputs.get(name)
-                if own is not None and name in made:
-                    value = np.asarray(made[name], dtype=object)
+                own, value = outputs.get(name), made.get(name)
+                if own is not None and value is not None:
                     bound = slack * rounding.errors(value)
-                    judged.append((stage.what, compare.tensor(name, own, rounding.values(value), bound)))
+                    reason = _unbounded(bound)
+                    if np.isfinite(bound).any():
+                        results.append((stage.what, compare.tensor(name, own, rounding.values(value), bound)))
+                if own is not None and reason:
+                    undecided.append(Undecided(stage.what, name, reason))
                 if name in tensors:  # a new parameter is not the parameter
                     continue
                 if own is not None and not name.startswith("h.") and np.isfinite(np.float64(own)).all():
-                    tensors[name] = _stored(own)
-                elif name in made:
-                    tensors[name] = made[name]
-    return judged
+                    tensors[name] = _gone_on_with(own, case.outputs[name].bound)
+                elif value is not None:
+                    tensors[name] = value
+    return Judged(tuple(results), tuple(undecided))
 
 
-def _stored(x):
-    """A tensor that the port returned: it may have gone on with the number that this one is a rounding of."""
-    out = rounding.rounded(x)
-    unit = formats.named(x.dtype.name)
-    for index, number in np.ndenumerate(np.float64(x)):
-        value = float(number)
-        if value:  # what is zero was zero: gradients of unused components, a ReLU that is off
-            out[index] = rounding.Rounded(value, unit.unit_roundoff * abs(value) + unit.smallest_normal)
-    return out
+def _made(stage, tensors):
+    """The outputs of a stage, as object arrays; or none, and why."""
+    try:
+        outputs = stage.run(_call, tensors)
+    except (NeedMorePrecision, NonFiniteError) as error:
+        return {}, str(error)
+    except KeyError as missing:
+        return {}, f"{missing.args[0]}, which it needs, is undecided and was not returned"
+    return {name: np.asarray(x, dtype=object) for name, x in outputs.items()}, None
+
+
+def _unbounded(bound):
+    """Why some elements cannot be judged: a sentence or None."""
+    count = np.count_nonzero(~np.isfinite(bound))
+    return f"{count} of {bound.size} elements have no finite bound" if count else None
+
+
+def _gone_on_with(own, bound):
+    """The numbers that the port may have gone on with, where it returned their roundings.
+
+    Where the bound is 0 all correct ports have the same number, and it is one of the format: a sum of the exact lane,
+    the gradient of an unused component, a ReLU that is off.
+    """
+    unit = formats.named(own.dtype.name)
+    u, tiny = unit.unit_roundoff, rounding.arithmetic().tiny(unit)
+    values = np.float64(own)
+    errors = np.where(bound == 0, 0.0, u * np.abs(values) + tiny)
+    numbers = [rounding.Rounded(*pair) for pair in zip(values.ravel().tolist(), errors.ravel().tolist(), strict=True)]
+    return rounding.of_numbers(numbers, own.shape)
 
 
 def _call(op, inputs, attrs):
     """One operation over numbers with error bounds."""
-    return as_arrays(evaluate(ENVELOPE, op, inputs, attrs))
+    return as_arrays(evaluate(truth.ENVELOPE, op, inputs, attrs))
 
 
-if __name__ == "__main__":
+def serve():
+    """What runs in the second process: jobs from its standard input, results to its standard output."""
     jobs = pickle.load(sys.stdin.buffer)
     sys.stdout.buffer.write(pickle.dumps([judge(*job) for job in jobs]))

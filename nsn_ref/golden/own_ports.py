@@ -24,20 +24,13 @@ class OwnPort:
         declared = schema.operation(op).tensors("inputs", attrs)
         dtypes = {t.master: inputs[name].dtype for name, t in declared.items() if t.kind == "float"}
         wide = {name: _wide(x) if declared[name].kind == "float" else x for name, x in inputs.items()}
+        is_short = any(dtype.name not in FLOATS for dtype in dtypes.values())
         engine = self._make_engine()
-        if any(dtype.name not in FLOATS for dtype in dtypes.values()):
-            engine = (
-                Engine(
-                    _Storing(engine.ops, dtypes.get(False)),
-                    _of_stored(engine.adamw_step, dtypes[True]),
-                    engine.sgd_step,
-                )
-                if True in dtypes
-                else engine
-            )
+        if is_short and True in dtypes:
+            engine = _on_stored(engine, dtypes)
         outputs = as_arrays(evaluate(engine, op, wide, attrs))
         results = schema.operation(op).tensors("outputs", attrs)
-        if any(dtype.name not in FLOATS for dtype in dtypes.values()):  # intermediates were never rounded
+        if is_short:  # intermediates were never rounded
             results = {name: t for name, t in results.items() if not t.optional}
         return {name: outputs[name].astype(_dtype(dtypes, t.master)) for name, t in results.items()}
 
@@ -49,6 +42,12 @@ class OwnPort:
 class _Session:
     def __init__(self, port):
         self.call = port.run
+
+
+def _on_stored(engine, dtypes):
+    """An engine that goes on with logits and gradients as they are returned."""
+    ops = _Storing(engine.ops, dtypes.get(False))
+    return Engine(ops, _of_stored(engine.adamw_step, dtypes[True]), engine.sgd_step)
 
 
 class _Storing:

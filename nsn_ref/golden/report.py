@@ -1,6 +1,7 @@
 """A report for people, on a terminal, and for programs, as JSON."""
 
 import math
+from collections import Counter
 from typing import NamedTuple
 
 from nsn_ref.golden.check import NO_BOUND
@@ -8,6 +9,7 @@ from nsn_ref.golden.declared import differences
 from nsn_ref.golden.suite import SCHEMA_VERSION
 
 SHOWN = 10  # failures that are printed in full
+SHOWN_REASONS = 3  # why a tensor is undecided
 
 
 def verdict(report):
@@ -22,6 +24,8 @@ def verdict(report):
         line += f"; under a contract LOOSER than the default in {', '.join(c.name for c in report.looser)}"
     if unbounded := report.count(NO_BOUND):
         line += f"; {unbounded} cannot be judged under it"
+    if undecided := len(report.undecided):
+        line += f"; {undecided} tensors of stages undecided"
     if len(report.results) < report.selected:
         line += f"; stopped after {len(report.results)} of {report.selected} cases"
     if report.missing:
@@ -39,6 +43,7 @@ class Row(NamedTuple):
     passed: int
     failed: int
     not_covered: int
+    undecided: int  # tensors that the stages of nets cannot judge
     rho: float  # the worst; NaN where nothing was compared
     verdict: str
 
@@ -51,7 +56,8 @@ def rows(report, key="op"):
         absent += sum(r.status == NO_BOUND for r in results)
         rho = max((r.rho for r in results if not math.isnan(r.rho)), default=math.nan)
         word = "FAIL" if failed else "pass" if passed else "not covered"
-        made.append(Row(name, len(results), passed, failed, absent, rho, word))
+        undecided = sum(len(r.undecided) for r in results)
+        made.append(Row(name, len(results), passed, failed, absent, undecided, rho, word))
     return made
 
 
@@ -67,15 +73,25 @@ def contract_lines(report):
     return lines
 
 
+def stage_line(report):
+    """How the nets fared stage by stage, and what could not be decided there; None where none was judged so."""
+    staged = [result for result in report.results if result.local or result.undecided]
+    if not staged:
+        return None
+    passed = sum(result.diverges is None for result in staged)
+    judged = sum(len(result.local) for result in staged)
+    line = f"stage by stage: {passed} of {len(staged)} nets passed; {judged} tensors judged"
+    reasons = Counter(undecided.reason for undecided in report.undecided).most_common(SHOWN_REASONS)
+    return f"{line}, {len(report.undecided)} undecided" + "".join(f"; {count}: {why}" for why, count in reasons)
+
+
 def show(report, console):
     """Print the table, the failures and the verdict."""
     console.print(_table(report))
     for row in rows(report, "lane"):
         console.print(f"lane {row.name}: {row.passed} of {row.passed + row.failed} passed", highlight=False)
-    staged = [result for result in report.results if result.local]
-    if staged:
-        wrong = sum(result.diverges is not None for result in staged)
-        console.print(f"stage by stage: {len(staged) - wrong} of {len(staged)} nets passed", highlight=False)
+    if line := stage_line(report):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     failures = [r for r in report.results if r.status == "failed"]
     for result in failures[:SHOWN]:
         console.print(failure(result), markup=False, highlight=False, soft_wrap=True)
@@ -119,11 +135,11 @@ def _table(report):
     table = Table(title=f"port {escape(report.port)}", title_justify="left", box=box.SIMPLE_HEAD)
     made = rows(report)
     table.add_column("operation", no_wrap=True, min_width=max(len(row.name) for row in made))
-    for column in ("cases", "passed", "failed", "uncovered", "rho", "verdict"):
+    for column in ("cases", "passed", "failed", "uncovered", "undecided", "rho", "verdict"):
         table.add_column(column, justify="right")
     for row in made:
         style = {"FAIL": "red", "not covered": "dim"}.get(row.verdict)
-        numbers = map(str, (row.cases, row.passed, row.failed, row.not_covered))
+        numbers = map(str, (row.cases, row.passed, row.failed, row.not_covered, row.undecided))
         table.add_row(row.name, *numbers, shown_rho(row.rho), row.verdict, style=style)
     return table
 
@@ -176,6 +192,7 @@ def as_json(report, suite):
         "required": list(report.required),
         "missing": list(report.missing),
         "selected": report.selected,
+        "undecided": len(report.undecided),
         "counts": {status: report.count(status) for status in ("passed", "failed", "not covered", NO_BOUND)},
         "operations": [row._asdict() | {"rho": _number(row.rho)} for row in rows(report)],
         "cases": [_case_json(result) for result in report.results],
@@ -190,6 +207,7 @@ def _case_json(result):
         "error": result.error,
         "tensors": [_tensor_json(t) | {"diagnosis": diagnoses.get(t.name)} for t in result.tensors],
         "stages": [_tensor_json(t) | {"stage": stage} for stage, t in result.local],
+        "undecided": [undecided._asdict() for undecided in result.undecided],
         "first_to_diverge": result.diverges and result.diverges[1].name,
     }
 

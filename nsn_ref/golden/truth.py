@@ -71,6 +71,16 @@ def _dtype(contract, op, attrs, name):
     return schema.stored_as(schema.operation(op).tensors("outputs", attrs)[name], contract.name)
 
 
+def slack(contract):
+    """The factor on a bound e where a port is compared not with the truth but with another evaluation, in float64.
+
+    Both may be off. The error of the float64 one is e itself where some part of the contract is float64; otherwise less
+    than 2^-20 e, as each part of e is proportional to a unit roundoff that is at least 2^29 times that of float64.
+    """
+    kinds = (getattr(contract, field) for field in contracts.FORMAT_FIELDS)
+    return 2.0 if "float64" in kinds else 1 + 2.0**-20
+
+
 def around(truth, e):
     """A bound on a port's distance from the stored truth, where `e` is one on its distance from the exact number.
 

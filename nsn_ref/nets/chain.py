@@ -237,7 +237,10 @@ def run_forward(layers, params, x, ranks, ops):
 
 
 def run_backward(dy, saved, dhidden=()):
-    """Gradients by name, and the cotangent of the input; `dhidden` is added at the outputs that `hidden` lists."""
+    """Gradients by name, and the cotangent of the input; `dhidden` is added at the outputs that `hidden` lists.
+
+    Claims: GRD-6.
+    """
     dhidden, grads = list(dhidden), {}
     for layer, context in zip(reversed(saved.layers), reversed(saved.contexts), strict=True):
         if dhidden and isinstance(layer, Activation):

@@ -34,6 +34,8 @@ def analytic_weights(losses, ranks, R):
     Notes
     -----
     Source: Kirchdorfer et al., arXiv:2408.07985, sec. 4, "UW-O".
+
+    Claims: OBJ-8.
     """
     _check("analytic_weights", losses, ranks, R)
     return _by_rank(1 / losses, ranks, R)

@@ -51,6 +51,8 @@ def multirank_linear_forward(x, A, B, b, ranks):
     Notes
     -----
     Source: arXiv:2509.17874v1, Def. 1, as W_r = sum of b_i a_i over i <= r; the single pass is ours.
+
+    Claims: LIN-1, LIN-2, CST-5, FLT-7.
     """
     sizes = checks.arrays(
         "multirank_linear_forward", x=(x, "... d_in"), A=(A, "R d_in"), B=(B, "d_out R"), b=(b, "d_out")
@@ -85,6 +87,8 @@ def multirank_linear_backward(dys, saved):
     Notes
     -----
     Source: the chain rule on arXiv:2509.17874v1, Def. 1; the suffix sums are ours.
+
+    Claims: GRD-2, GRD-3, GRD-4, GRD-5, SVD-6.
     """
     x, A, B, h, ranks = saved
     shape = (len(ranks),) + x.shape[:-1] + B.shape[:1]

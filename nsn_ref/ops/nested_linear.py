@@ -48,6 +48,9 @@ def nested_linear_forward(x, A, B, b, rank):
     Notes
     -----
     Source: arXiv:2509.17874v1, Def. 1.
+
+    Claims: LIN-1, LIN-2, LIN-3, LIN-4, LIN-5, LIN-6, LIN-7, LIN-8, LIN-9, LIN-10, GAU-1, GAU-2, GAU-3, GAU-4,
+    GAU-6, GAU-7, FLT-2, FLT-7.
     """
     sizes = checks.arrays("nested_linear_forward", x=(x, "... d_in"), A=(A, "R d_in"), B=(B, "d_out R"), b=(b, "d_out"))
     checks.rank("nested_linear_forward", rank, sizes["R"])
@@ -75,6 +78,8 @@ def nested_linear_backward(dy, saved):
     Notes
     -----
     Source: the chain rule on arXiv:2509.17874v1, Def. 1.
+
+    Claims: GRD-1, GRD-5.
     """
     x, A, B, h = saved
     checks.cotangent("nested_linear_backward", dy, x.shape[:-1] + B.shape[:1], like=x)

@@ -55,6 +55,8 @@ def objective_forward(losses, s, ranks, *, variant="uncertainty"):
     Notes
     -----
     Source: arXiv:2509.17874v1, sec. 2.2.
+
+    Claims: OBJ-1, OBJ-2, OBJ-3, OBJ-4, OBJ-5, OBJ-6, OBJ-7.
     """
     name = "objective_forward"
     checks.choice(name, "variant", variant, VARIANTS)
@@ -89,6 +91,8 @@ def objective_backward(dtotal, saved):
     Notes
     -----
     Source: the derivative of arXiv:2509.17874v1, Eq. 3, and of the variants.
+
+    Claims: OBJ-1, OBJ-3, OBJ-4, OBJ-6, OBJ-7.
     """
     losses, s, w, ranks, variant = saved
     checks.number("objective_backward", "dtotal", dtotal, like=losses)

@@ -64,6 +64,10 @@ def weighted_sum_backward(dtotal, saved):
     Raises
     ------
     DTypeError, ShapeError, NonFiniteError
+
+    Notes
+    -----
+    Claims: OBJ-8.
     """
     losses, weights, ranks = saved
     checks.number("weighted_sum_backward", "dtotal", dtotal, like=losses)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from nsn_ref import checks
+from nsn_ref.analysis.energy import factor_norms
 
 
 def balance(A, B):
@@ -25,10 +26,15 @@ def balance(A, B):
     Raises
     ------
     ShapeError, DTypeError, NonFiniteError
+
+    Notes
+    -----
+    Claims: GAU-1, GAU-2, GAU-5, GAU-6, GAU-7.
     """
     checks.float_arrays("balance", A=(A, "R d_in"), B=(B, "d_out R"))
-    norm_a, norm_b = np.linalg.norm(A, axis=1), np.linalg.norm(B, axis=0)
+    norm_a, norm_b = factor_norms(A, B)
     alive = (norm_a > 0) & (norm_b > 0)
-    c = np.ones_like(norm_a)
-    c[alive] = np.sqrt(norm_b[alive] / norm_a[alive])
-    return A * c[:, None], B / c
+    (a, exponent_a), (b, exponent_b) = (np.frexp(np.where(alive, norm, 1)) for norm in (norm_a, norm_b))
+    half, odd = np.divmod(exponent_b - exponent_a, 2)
+    c = np.sqrt(np.ldexp(b / a, odd))  # c_i without its power of two, so that no quotient of norms overflows
+    return np.ldexp(A, half[:, None]) * c[:, None], np.ldexp(B, -half) / c

@@ -36,6 +36,8 @@ def factorise_svd(W, R=None):
     Notes
     -----
     Source: arXiv:2509.17874v1, App. B.2.
+
+    Claims: LIN-9, SVD-1, SVD-2, SVD-3, SVD-4, SVD-6.
     """
     R = _check("factorise_svd", R, W=(W, "d_out d_in"))
     A, B = _from_svd(W.astype(np.float64), R)
@@ -77,6 +79,8 @@ def factorise_whitened(W, gram, R=None):
     Notes
     -----
     Source: SVD-LLM, arXiv:2403.07378, sec. 3.1; the treatment of singular Gram matrices is ours.
+
+    Claims: SVD-5.
     """
     R = _check("factorise_whitened", R, W=(W, "d_out d_in"), gram=(gram, "d_in d_in"))
     S, S_inverse = _root("factorise_whitened", gram)

@@ -74,6 +74,15 @@ def test_tail_is_reached_where_components_agree():
     assert [float((full - nested_linear_forward(x, A, B, np.zeros(1), r)[0])[0, 0]) for r in (1, 2, 3)] == [3, 1, 0]
 
 
+@pytest.mark.parametrize("dtype, exponent", [(np.float64, 1000), (np.float32, 120)])
+def test_norms_do_not_overflow_or_vanish_at_extreme_scales(dtype, exponent, rng):
+    A, B = (a.astype(dtype) for a in normal(rng, (5, 3), (7, 5)))
+    huge, tiny = (np.ldexp(dtype(1), sign * exponent) for sign in (1, -1))
+    assert (component_energies(A * huge, B * tiny) == component_energies(A, B)).all()
+    assert (factor_norms(A * tiny, B)[0] == factor_norms(A, B)[0] * tiny).all()
+    assert (component_energies(0 * A, B) == 0).all()
+
+
 def test_share_of_neighbours():
     assert non_increasing_share(np.array([3.0, 2.0, 2.0, 5.0])) == 2 / 3
     assert non_increasing_share(np.array([3.0])) == 1

@@ -7,6 +7,7 @@ import pytest
 
 from nsn_ref.certify import rounding
 from nsn_ref.certify.exactness import exact
+from nsn_ref.certify.formats import named
 from nsn_ref.certify.rounding import ContractArray, Rounded
 from nsn_ref.errors import NeedMorePrecision
 from nsn_ref.golden import contracts
@@ -165,3 +166,10 @@ def test_operands_and_sums_must_be_exact_too():
         exact(np.array([16.0])) * 16.0 + 1.0
     with in_contract("float16"), pytest.raises(NeedMorePrecision, match="no number of float16"):
         exact(np.array([[256.0]])) @ exact(np.array([[512.0]]))  # beyond the largest number
+
+
+@pytest.mark.parametrize("name", ["float64", "float32", "float16", "bfloat16"])
+def test_half_quantum_is_never_too_small(name):
+    f = named(name)
+    exact = Fraction(2) ** (f.lowest - f.bits)
+    assert exact <= Fraction(f.half_quantum) <= 2 * exact

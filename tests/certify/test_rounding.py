@@ -259,6 +259,19 @@ def test_a_dot_product_is_bounded_by_n_roundings_of_its_terms(rng, dtype):
             assert bound >= (n - 1) * u * terms
 
 
+@pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.__name__)
+def test_a_sum_is_charged_what_the_proof_asks(dtype):
+    """Theorem open_sum_error of proofs/running_error.v, in fractions; the terms are so small that flushes are all."""
+    u, tiny = (Fraction(x) for x in (UNIT[dtype], float(np.finfo(dtype).tiny)))
+    with rounding.precision(dtype.__name__):
+        for n in (2, 3, 10, 100):
+            bounded = rounding.rounded([float(tiny)] * n).sum()
+            gamma = (n - 2) * u / (1 - (n - 2) * u)
+            inner = gamma * n * tiny + (1 + gamma) * (n - 2) * tiny
+            asked = (inner + u * (n * tiny + inner)) + tiny
+            assert asked <= Fraction(float(rounding.errors(bounded))) <= asked * (1 + 4 * u) + (1 + n * u) * tiny
+
+
 def test_the_bound_is_reached():
     """Adding a little less than half a unit to 1 again and again rounds the same way every time."""
     terms = [1.0] + [float(np.float32(0.999 * 2.0**-24))] * 511

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from nsn_ref import cli
 from nsn_ref.golden import ports, suite
 from nsn_ref.golden.locate import golden_dir, suite_dir
 
@@ -19,6 +20,21 @@ def cases():
 def own_path(monkeypatch):
     """A port's folder goes on the path; here only until the end of the test."""
     monkeypatch.setattr(sys, "path", list(sys.path))
+
+
+@pytest.fixture
+def nsn(monkeypatch, capsys):
+    """Run the command line; its exit status, what it printed, and its error message."""
+
+    def run(*args):
+        monkeypatch.setattr(sys, "argv", ["nsn-ref", *map(str, args)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return ended.value.code or 0, out, err
+
+    return run
 
 
 @pytest.fixture

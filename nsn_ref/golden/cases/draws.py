@@ -79,8 +79,8 @@ def full_mantissas(rng, dtype, *shape):
     return np.ldexp(2.0 * half + 1, 1 - bits) * signs(rng, *shape)
 
 
-def both_ways(stem, name, lane, attrs, draw, flag, why, formats, cotangent=None):
-    """The forward design, and the backward one, which has a cotangent as well.
+def both_ways(stem, name, lane, attrs, draw, flag, why, formats, backward, cotangent=None):
+    """The forward design, and in its own formats the backward one, which has a cotangent as well.
 
     `cotangent` (rng, format, shape) draws it; default: normal numbers, or 1..2 for a scalar.
     """
@@ -94,10 +94,13 @@ def both_ways(stem, name, lane, attrs, draw, flag, why, formats, cotangent=None)
 
     return (
         Design(f"{stem}_forward", name, lane, attrs, draw, flag, why, formats),
-        Design(f"{stem}_backward", name, lane, attrs, draw_backward, flag, why, formats),
+        Design(f"{stem}_backward", name, lane, attrs, draw_backward, flag, why, backward),
     )
 
 
-def designs(stem, table, formats):
-    """Both ways of each row (name, lane, attributes, draw, flag, sentence, and perhaps a cotangent)."""
-    return tuple(design for row in table for design in both_ways(stem, *row[:6], formats, *row[6:]))
+def designs(stem, table, formats, backward=None):
+    """Both ways of each row (name, lane, attributes, draw, flag, sentence, and perhaps a cotangent).
+
+    `backward`: formats of the backward operation, where they are not those of the forward one.
+    """
+    return tuple(d for row in table for d in both_ways(stem, *row[:6], formats, backward or formats, *row[6:]))

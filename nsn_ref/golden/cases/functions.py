@@ -22,6 +22,12 @@ def saturated(rng, dtype):
     return {"z": np.concatenate([-signs(rng, 7), signs(rng, 6)]) * SATURATED[dtype] * rng.uniform(0.5, 1, 13)}
 
 
+def beyond_exp(rng, dtype):
+    """So far from zero that exp(z) is infinite, in the float32 of shorter formats exp(-z) too."""
+    z = np.concatenate([rng.uniform(720, 750, 4), -rng.uniform(650, 700, 3)])
+    return {"z": rng.permutation(z) * (1 if dtype == "float64" else 0.14)}
+
+
 def with_zeros(rng, dtype):
     """Normal numbers, one in three replaced by zero."""
     z = rng.standard_normal((7, 5))
@@ -55,8 +61,16 @@ _RELU = (
     ("exact-001", "exact", {}, with_zeros, "operand rounding",
      "Nothing is rounded here: whatever differs in the last bit went through another format.",
      lambda rng, dtype, shape: rng.standard_normal(shape)),
+    ("large-001", "exact", {}, partial(spread, -20.0, 20.0, (17,)), "large inputs",
+     "The function is cut off at 6, or its mask is.", lambda rng, dtype, shape: rng.standard_normal(shape)),
     ("sequence-001", "certified", {}, partial(spread, -3.0, 3.0, (2, 3, 5)), "shape",
      "With three axes the shape is changed, or the mask is that of the output's sign after scaling."),
+)  # fmt: skip
+
+
+_BEYOND = (
+    "beyond-001", "certified", {}, beyond_exp, "overflow of exp",
+    "exp(z) or exp(-z) is infinite, and a quotient of two infinities is taken.",
 )  # fmt: skip
 
 
@@ -82,6 +96,12 @@ def confident(rng, dtype):
     z[np.arange(5), (labels + 1 + rng.integers(0, 6, 5)) % 7] += rng.uniform(100, 140, 5) * [1, 1, 1, 1, 0.1]
     z[2] -= 300
     return {"z": z, "targets": labels}
+
+
+def beyond(rng, dtype):
+    """Logits about 900, 0 and -5, in two orders; the label is not the largest one's."""
+    z = np.array([[900.0, 0.0, -5.0], [-5.0, 900.0, 0.0]]) + rng.uniform(-1, 1, (2, 3))
+    return {"z": z, "targets": np.array([1, 0])}
 
 
 def ignoring(ignored, rng, dtype):
@@ -113,6 +133,10 @@ _CROSS_ENTROPY = (
      "A batch of one loses its axis."),
     ("confident-001", "certified", _cross_entropy(), confident, "overflow of exp(logits)",
      "Logits beyond 100, confident and wrong: the softmax overflows, or log(0) is taken."),
+    ("beyond-001", "certified", _cross_entropy(), beyond, "overflow in float64",
+     "Logits of 900: exp overflows in any format unless the largest is subtracted, and the label's probability is 0."),
+    ("square-001", "certified", _cross_entropy(), partial(labelled, (5,), 5, 2.0), "axis of the classes",
+     "As many rows as classes: the softmax is over the wrong axis, and no shape tells."),
     ("ignored-001", "certified", _cross_entropy(), partial(ignoring, -100), "ignored rows in the mean",
      "Ignored rows count in the mean, or get a gradient that is not exactly zero."),
     ("ignored-class-001", "certified", _cross_entropy(ignore_index=2, reduction="sum"), partial(ignoring, 2),
@@ -177,6 +201,8 @@ _KL = (
      "factor T^2", "The factor T^2 is missing, or the gradient has 1 / T instead of T."),
     ("sum-001", "certified", {"temperature": 0.5, "reduction": "sum"}, partial(teacher, (2, 3), 5, 1.0), "reduction",
      "With the reduction \"sum\" the mean is taken, or the temperature multiplies the logits."),
+    ("sequence-001", "certified", {"temperature": 2.0, "reduction": "mean"}, partial(teacher, (2, 3), 5, 1.0),
+     "two leading axes", "With the leading axes (B, T) the mean is over the first of them only."),
     ("far-001", "certified", {"temperature": 2.0, "reduction": "mean"}, far_teacher, "overflow of exp(logits)",
      "Logits beyond 100: a probability underflows and its logarithm is taken."),
 )  # fmt: skip
@@ -187,6 +213,7 @@ DESIGNS = (
     *designs("gelu", _named("erf", _with({"approximate": "none"}, _smooth(_GELU))), NO_PRODUCTS),
     *designs("gelu", _named("tanh", _with({"approximate": "tanh"}, _smooth(_GELU))), NO_PRODUCTS),
     *designs("silu", _with({}, _smooth("The derivative lacks its second term, or the function is GELU.")), NO_PRODUCTS),
+    *designs("silu", [_BEYOND], NO_PRODUCTS),
     *designs("softmax_cross_entropy", _CROSS_ENTROPY, NO_PRODUCTS),
     *designs("mean_squared_error", _MSE, NO_PRODUCTS),
     *designs("kl_distillation", _KL, NO_PRODUCTS),

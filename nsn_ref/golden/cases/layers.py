@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from nsn_ref.golden.cases.case import ALL, NO_PRODUCTS
+from nsn_ref.golden.cases.case import ALL, MIXED, PLAIN
 from nsn_ref.golden.cases.draws import (
     cancelling_cotangent,
     cancelling_rows,
@@ -16,6 +16,7 @@ from nsn_ref.golden.cases.draws import (
     small,
 )
 
+WIDE = (*PLAIN, "bfloat16_master")  # elementwise arithmetic in float32 at least
 CANCELLING = (
     "Large terms cancel: a result off by one unit is an accumulation in a shorter format, or a sum over the wrong "
     "elements."
@@ -60,6 +61,8 @@ _DENSE = (
      "The weight or its gradient is transposed, or the bias is left out."),
     ("sequence-001", "certified", {}, partial(dense, (2, 3), 5, 7), "two leading axes",
      "With the leading axes (B, T) a gradient is summed over one of them only."),
+    ("square-001", "certified", {}, partial(dense, (5,), 5, 5), "transposed where square",
+     "With every size equal no shape tells that the weight or its gradient is transposed."),
     ("batch-one-001", "certified", {}, partial(dense, (1,), 11, 5), "batch of one",
      "A batch of one loses its axis, or gradients are means over the batch instead of sums."),
     ("cancelling-001", "exact", {}, dense_cancelling, "inexact accumulation", CANCELLING, signed_pairs),
@@ -79,6 +82,12 @@ def embedding(shape, V, d_out, R, rng, dtype):
     }
 
 
+def every_token(rng, dtype):
+    """Each token of a small vocabulary, token 0 twice."""
+    tensors = embedding((5,), 5, 7, 5, rng, dtype)
+    return tensors | {"tokens": np.append(rng.permutation(5), 0)}
+
+
 def embedding_integers(rng, dtype):
     """The same in small integers, with one large component in B that the rank leaves out."""
     tensors = embedding((5,), 11, 3, 7, rng, dtype)
@@ -96,6 +105,8 @@ _EMBEDDING = (
      "At rank R the last component is left out."),
     ("sequence-001", "certified", {"rank": 11}, partial(embedding, (2, 3), 11, 5, 17), "two leading axes",
      "With tokens of shape (B, T) the gradient takes the positions of one row only."),
+    ("every-token-001", "certified", {"rank": 3}, every_token, "token 0",
+     "Token 0 is taken for padding, or tokens are counted from 1; a square E is transposed."),
     ("integers-001", "exact", {"rank": 4}, embedding_integers, "rank off by one",
      "Components above the rank, which are large, take part.",
      lambda rng, dtype, shape: small(rng, *shape)),
@@ -124,9 +135,16 @@ def _norm(eps):
     )  # fmt: skip
 
 
+_LARGE_MEAN = (
+    "large-mean-001", "certified", {"eps": 1e-5}, partial(vectors, (3,), 11, 50.0, 1.0), "cancelling variance",
+    "The mean is fifty times the deviation: the variance is a difference of mean squares, or the mean is rounded to a "
+    "shorter format before it is subtracted.",
+)  # fmt: skip
+
 DESIGNS = (
     *designs("dense", _DENSE, ALL),
-    *designs("nested_embedding", _EMBEDDING, ALL[:-1]),
-    *designs("layer_norm", _norm(1e-5), NO_PRODUCTS),
-    *designs("rms_norm", _norm(1e-6), NO_PRODUCTS),
+    *designs("nested_embedding", _EMBEDDING, ALL[:-1], ALL),
+    *designs("layer_norm", _norm(1e-5), MIXED),
+    *designs("layer_norm", [_LARGE_MEAN], WIDE),
+    *designs("rms_norm", _norm(1e-6), MIXED),
 )

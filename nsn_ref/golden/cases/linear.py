@@ -1,7 +1,7 @@
 """Cases of the linear layers at one rank and at K ranks, forward and backward.
 
-All sizes of a case are distinct primes (or 1), and components grow with their index: where they fall off, as after an
-SVD, a rank that is off by one changes little.
+All sizes of a case are distinct primes (or 1), or all equal on purpose. Components grow with their index: where they
+fall off, as after an SVD, a rank that is off by one changes little.
 """
 
 from functools import partial
@@ -126,6 +126,8 @@ _NESTED = (
      "The rank is clipped to min(d_in, d_out), as that of an SVD would be."),
     ("batch-one-001", "certified", real, ((1,), 5, 3, 7), 3, "batch of one",
      "A batch of one loses its axis, or gradients are means over the batch instead of sums."),
+    ("square-001", "certified", real, ((5,), 5, 5, 5), 3, "transposed where square",
+     "With every size equal no shape tells that a factor or its gradient is transposed."),
     ("sequence-001", "certified", real, ((2, 3), 7, 5, 11), 6, "two leading axes",
      "With the leading axes (B, T) a gradient is summed over one of them only, or T is taken for the width."),
     ("long-sum-001", "certified", real, ((7,), 61, 5, 13), 9, "short accumulator",
@@ -149,6 +151,8 @@ _MULTIRANK = (
      "With K = 1 the axis of the ranks is lost."),
     ("rank-above-width-001", "certified", real, ((2,), 5, 3, 17), [13, 4, 17, 7], "clipped rank",
      "A rank is clipped to min(d_in, d_out), so that two of the outputs become equal."),
+    ("square-001", "certified", real, ((5,), 5, 5, 5), [2, 5], "transposed where square",
+     "With every size equal no shape tells that a factor or its gradient is transposed."),
     ("sequence-001", "certified", real, ((2, 3), 5, 7, 11), [3, 8], "two leading axes",
      "With the leading axes (B, T) the axis of the ranks is put in the wrong place, or summed over."),
     ("anchor-below-R-001", "certified", real, ((1,), 7, 3, 13), [9, 3], "unused components",

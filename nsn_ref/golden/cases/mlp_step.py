@@ -8,6 +8,8 @@ import numpy as np
 from nsn_ref.golden.cases.case import ALL, PLAIN, Design
 from nsn_ref.golden.cases.draws import MARGIN, MOMENT, rounded
 from nsn_ref.golden.cases.objective import distinct
+from nsn_ref.golden.digits_weights import training_step
+from nsn_ref.golden.groups import name_groups
 
 # A step as large as the parameter, so that no error hides behind it; eps and the decay both matter.
 ADAMW = {"t": 7, "lr": 0.3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-3, "weight_decay": 0.1}
@@ -71,16 +73,8 @@ def parameters(net, rng):
     return params | {"layers.1.b": 0.3 * rng.standard_normal(C), "s": distinct(rng, net.R, 2.0)}
 
 
-def name_groups(params, m, v):
-    """The inputs of the operation, from the parameters and their moments."""
-    groups = {"param": params, "m": m, "v": v}
-    return {f"{prefix}.{key}": x for prefix, group in groups.items() for key, x in group.items()}
-
-
 def digits(attrs, rng, dtype):
     """The weights, moments and next batch of a real training run; made once, then read from the committed file."""
-    from nsn_ref.golden.digits_weights import training_step
-
     return training_step()
 
 

@@ -8,9 +8,10 @@ import numpy as np
 from nsn_ref import ops as reference
 from nsn_ref.golden.cases.case import ALL, PLAIN, Design
 from nsn_ref.golden.cases.draws import MARGIN, MOMENT, rounded, signs, small
-from nsn_ref.golden.cases.mlp_step import ADAMW, name_groups
+from nsn_ref.golden.cases.mlp_step import ADAMW
 from nsn_ref.golden.cases.objective import distinct
 from nsn_ref.golden.evaluate.nets import Recorder, convnet, mlp
+from nsn_ref.golden.groups import name_groups
 
 
 class Net(NamedTuple):

@@ -10,11 +10,12 @@ from typing import NamedTuple
 import numpy as np
 
 from nsn_ref.golden import schema
-from nsn_ref.golden.cases import nets
-from nsn_ref.golden.cases.case import ALL, PREFIXES, Design, dtype_of
+from nsn_ref.golden.cases import nets, weights
+from nsn_ref.golden.cases.case import ALL, NO_PRODUCTS, PREFIXES, Design, dtype_of
 from nsn_ref.golden.cases.draws import rising
-from nsn_ref.golden.cases.mlp_step import ADAMW, name_groups
+from nsn_ref.golden.cases.mlp_step import ADAMW
 from nsn_ref.golden.evaluate import evaluate, reference
+from nsn_ref.golden.groups import group, name_groups
 
 NET = nets.Net(5, (7, 11, 3), 13, activation="gelu_tanh", shift=-1.0)
 
@@ -57,13 +58,13 @@ def training(rng, dtype):
     """Inputs of the calls of TRAINING."""
     first = nets.draw(NET, [11], True, rng, dtype)
     batches = [rng.standard_normal((NET.n, NET.widths[0])) for _ in range(3)]
-    params, m, v = (_group(first, prefix) for prefix in ("param", "m", "v"))
+    params, m, v = (group(first, prefix) for prefix in ("param", "m", "v"))
     step = {"x": batches[1], "targets": first["targets"]} | name_groups(params, m, v)
     after = golden_state("mlp_step", TRAINING[1].attrs, step, dtype)
     again = {"x": batches[2], "targets": first["targets"][::-1]} | after
     loaded = nets.parameters(NET, rng)
-    weights = [params, _group(after, "param"), loaded, params]
-    forwards = [{"x": batches[0]} | {f"param.{key}": p for key, p in each.items()} for each in weights]
+    states = [params, group(after, "param"), loaded, params]
+    forwards = [{"x": batches[0]} | {f"param.{key}": p for key, p in each.items()} for each in states]
     return forwards[0], step, forwards[1], again, again, forwards[2], forwards[3]
 
 
@@ -120,11 +121,21 @@ def _layer(n, d_in, d_out, rng):
     return {"x": rng.standard_normal((n, d_in)), "A": A, "B": B, "b": rng.standard_normal(d_out)}
 
 
+# --- weights of losses ------------------------------------------------------------------------------------------------
+
+GRADNORM = (
+    Call("gradnorm_targets", {"alpha": 0.7}, "first call", "The targets of one run."),
+    Call("gradnorm_targets", {"alpha": 0.7}, "first losses kept", "Another run with as many losses: the first losses "
+         "are the caller's, and a port that keeps those it saw first has the rates of the run before."),
+)  # fmt: skip
+
+
+def gradnorm(rng, dtype):
+    """Inputs of the calls of GRADNORM."""
+    return [weights.gradnorm(3, rng, dtype) for _ in GRADNORM]
+
+
 # --- designs ----------------------------------------------------------------------------------------------------------
-
-
-def _group(tensors, prefix):
-    return {name.removeprefix(f"{prefix}."): x for name, x in tensors.items() if name.startswith(f"{prefix}.")}
 
 
 def golden_state(op, attrs, inputs, dtype):
@@ -159,4 +170,5 @@ DESIGNS = (
     *_session("training", TRAINING, training, ALL),
     *_session("trajectory", TRAJECTORY, trajectory, ALL),
     *_session("layer", LAYER, layer, ALL),
+    *_session("gradnorm", GRADNORM, gradnorm, NO_PRODUCTS),
 )

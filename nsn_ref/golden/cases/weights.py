@@ -169,6 +169,12 @@ def state(shape, rms, fresh, rng, dtype):
     return {"p": rng.standard_normal(shape), "g": g, "m": m * (not fresh), "v": v * (not fresh)}
 
 
+def underflowed(rng, dtype):
+    """No gradient and a second moment of zero, as where it has underflowed; the first one lives longer."""
+    zero = np.zeros((3, 5))
+    return {"p": rng.standard_normal((3, 5)), "g": zero, "m": 0.002 * (1 + rng.random((3, 5))), "v": zero}
+
+
 def dyadic(rng, dtype):
     """Numbers for which the moments are exact: small integers times powers of two."""
     return {name: scale * small(rng, 7, 3) ** power for name, scale, power in
@@ -189,6 +195,8 @@ _ADAMW = (
      "Every constant is a power of two or 3/4: the moments have no error from rounded constants to hide behind."),
     ("zero-rate-001", ADAMW | {"lr": 0.0}, partial(state, (7,), 0.01, False), "learning rate of zero",
      "At learning rate 0 the parameter moves by the decay; only the moments may change."),
+    ("underflow-001", ADAMW | {"lr": 1e-5, "eps": 1e-8}, underflowed, "eps alone",
+     "The second moment is zero: only eps divides, and 1e-7 or a floor of the format's own instead of 1e-8 shows."),
 )  # fmt: skip
 
 _SGD = {"lr": 0.3, "momentum": 0.9, "weight_decay": 0.1}

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from nsn_ref.golden.groups import group
 from nsn_ref.nets.convnet import ConvNet
 from nsn_ref.nets.layers import ACTIVATIONS
 from nsn_ref.nets.loss_and_grads import loss_and_grads
@@ -45,12 +46,8 @@ def _nested(attrs):
     return (True,) * (attrs["depth"] - 1) + (attrs["head"] == "nested",)
 
 
-def _group(inputs, prefix):
-    return {name.removeprefix(f"{prefix}."): x for name, x in inputs.items() if name.startswith(f"{prefix}.")}
-
-
 def _mlp_forward(engine, inputs, attrs):
-    params, ops = _group(inputs, "param"), Recorder(engine.ops)
+    params, ops = group(inputs, "param"), Recorder(engine.ops)
     logits, _ = mlp(params, attrs).forward(params, inputs["x"], attrs["rank"], ops)
     stem, _ = ACTIVATIONS[attrs["activation"]]
     named = {}
@@ -63,7 +60,7 @@ def _mlp_forward(engine, inputs, attrs):
 
 
 def _loss_and_grads(make_net, stages, engine, inputs, attrs):
-    params, ops = _group(inputs, "param"), Recorder(engine.ops)
+    params, ops = group(inputs, "param"), Recorder(engine.ops)
     out = loss_and_grads(
         make_net(params, attrs), params, inputs["x"], inputs["targets"], attrs["ranks"],
         objective=attrs["variant"], ops=ops,
@@ -74,7 +71,7 @@ def _loss_and_grads(make_net, stages, engine, inputs, attrs):
 
 def _step(make_net, stages, engine, inputs, attrs):
     named = _loss_and_grads(make_net, stages, engine, inputs, attrs)
-    params, m, v = (_group(inputs, prefix) for prefix in ("param", "m", "v"))
+    params, m, v = (group(inputs, prefix) for prefix in ("param", "m", "v"))
     step = {name: attrs[name] for name in ("lr", "beta1", "beta2", "eps")}
     for key, p in params.items():
         decay = 0.0 if key == "s" else attrs["weight_decay"]

@@ -802,63 +802,124 @@ def _arguments(t, i):
     return {name: t[key] for name in "ABWb" if (key := f"param.layers.{i}.{name}") in t}
 
 
-def _mlp_at(M, t, a, rank):
-    """Inputs and outputs of every layer at one rank."""
+def _layer_forward(M, layer, rank):
+    forward, attrs = _of_layer(layer, rank, _dense_forward, _nested_linear_forward, _nested_conv2d_forward)
+    return forward(M, layer, attrs)["y"]
+
+
+def _layer_backward(M, layer, rank):
+    backward, attrs = _of_layer(layer, rank, _dense_backward, _nested_linear_backward, _nested_conv2d_backward)
+    return backward(M, layer, attrs)
+
+
+def _of_layer(layer, rank, dense, linear, convolution):
+    """Which operation a layer is, and its attributes; images keep their size."""
+    if "W" in layer:
+        return dense, {}
+    if layer["A"].ndim == 3:
+        return linear, {"rank": rank}
+    margin = layer["A"].shape[-1] // 2
+    return convolution, {"rank": rank, "stride": [1, 1], "padding": [margin, margin]}
+
+
+def _window(a, is_last):
+    """The pool after a convolution: of the whole image before the last layer."""
+    return {"size": list(a.shape[3:]) if is_last else [2, 2]}
+
+
+def _pooled(M, a, is_last):
+    if a.ndim == 3:
+        return a
+    y = _average_pool2d_forward(M, {"x": a}, _window(a, is_last))["y"]
+    return y.reshape(y.shape[:3]) if is_last else y
+
+
+def _before_pool(M, a, dx, is_last):
+    if a.ndim == 3:
+        return dx
+    dy = dx.reshape(*dx.shape, 1, 1) if is_last else dx
+    return _average_pool2d_backward(M, {"x": a, "dy": dy}, _window(a, is_last))["dx"]
+
+
+def _net_at(M, t, a, rank):
+    """Arguments, output and activation of every layer at one rank; the last layer has no activation."""
     x, kept = t["x"], []
     forward, _, options = _ACTIVATIONS[a["activation"]]
     for i in range(a["depth"]):
         layer = {"x": x} | _arguments(t, i)
-        run_layer = _dense_forward if "W" in layer else _nested_linear_forward
-        z = run_layer(M, layer, {"rank": rank})["y"]
-        kept.append((layer, z))
-        x = forward(M, {"z": z}, options)["y"]
-    return kept, z
+        z = _layer_forward(M, layer, rank)
+        activated = forward(M, {"z": z}, options)["y"] if i < a["depth"] - 1 else None
+        kept.append((layer, z, activated))
+        x = None if activated is None else _pooled(M, activated, i == a["depth"] - 2)
+    return kept
 
 
-def _mlp_forward(M, t, a):
-    return {"logits": _mlp_at(M, t, a, a["rank"])[1]}
+def _net_forward(M, t, a):
+    *hidden, (_, logits, _) = _net_at(M, t, a, a["rank"])
+    made = {f"z.{i}": z for i, (_, z, _) in enumerate(hidden)}
+    return made | {f"a.{i}": activated for i, (_, _, activated) in enumerate(hidden)} | {"logits": logits}
 
 
-def _mlp_loss_and_grads(M, t, a):
-    kept, logits = zip(*(_mlp_at(M, t, a, rank) for rank in a["ranks"]), strict=True)
+def _loss_and_grads(M, t, a):
+    kept = [_net_at(M, t, a, rank) for rank in a["ranks"]]
+    outputs = {f"z.{i}": _by_rank_of([layers[i][1] for layers in kept]) for i in range(a["depth"] - 1)}
+    outputs |= {f"a.{i}": _by_rank_of([layers[i][2] for layers in kept]) for i in range(a["depth"] - 1)}
+    logits = [layers[-1][1] for layers in kept]
     of_loss = [{"z": z, "targets": t["targets"]} for z in logits]
-    losses = np.stack([_cross_entropy_forward(M, o, _LABELS)["loss"] for o in of_loss], axis=1)
+    losses = _by_rank_of([_cross_entropy_forward(M, o, _LABELS)["loss"] for o in of_loss])
     of_total = {"losses": losses, "s": t["param.s"], "dtotal": np.ones(M.trials)}
     weighed = _objective_backward(M, of_total, a)
     dzs = [
         _cross_entropy_backward(M, o | {"dloss": weighed["dlosses"][:, k]}, _LABELS)["dz"]
         for k, o in enumerate(of_loss)
     ]
-    grads = {"grad.s": weighed["ds"]}
+    outputs |= {"logits": _by_rank_of(logits), "losses": losses, "w": weighed["dlosses"], "grad.s": weighed["ds"]}
+    outputs |= {"total": _objective_forward(M, of_total, a)["total"], "dlogits": _by_rank_of(dzs)}
     _, backward, options = _ACTIVATIONS[a["activation"]]
     for i in reversed(range(a["depth"])):
-        parts = [
-            _layer_backward(M, kept[k][i][0] | {"dy": dz}, r)
-            for k, (dz, r) in enumerate(zip(dzs, a["ranks"], strict=True))
-        ]
-        if i == 0 and "A" in kept[0][0][0]:
-            parts = [_multirank_linear_backward(M, kept[0][0][0] | {"dys": np.stack(dzs, axis=1)}, a)]
+        layers = [(at_rank[i][0] | {"dy": dz}, r) for at_rank, dz, r in zip(kept, dzs, a["ranks"], strict=True)]
+        if i == 0 and t["x"].ndim == 3:
+            parts = [_multirank_linear_backward(M, layers[0][0] | {"dys": _by_rank_of(dzs)}, a)]
+        else:
+            parts = [_layer_backward(M, layer, r) for layer, r in layers]
         for name in parts[0].keys() - {"dx"}:
-            grads[f"grad.layers.{i}.{name[1:]}"] = M.accumulate([part[name] for part in parts])
+            outputs[f"grad.layers.{i}.{name[1:]}"] = M.accumulate([part[name] for part in parts])
         if i:
-            dzs = [
-                backward(M, {"z": kept[k][i - 1][1], "dy": part["dx"]}, options)["dz"] for k, part in enumerate(parts)
+            below = [at_rank[i - 1] for at_rank in kept]
+            das = [
+                _before_pool(M, activated, part["dx"], i == a["depth"] - 1)
+                for (_, _, activated), part in zip(below, parts, strict=True)
             ]
-    total = _objective_forward(M, of_total, a)["total"]
-    return {"logits": np.stack(logits, axis=1), "losses": losses, "total": total} | grads
+            dzs = [backward(M, {"z": z, "dy": da}, options)["dz"] for (_, z, _), da in zip(below, das, strict=True)]
+            outputs |= {f"da.{i - 1}": _by_rank_of(das), f"dz.{i - 1}": _by_rank_of(dzs)}
+    return outputs
 
 
-def _layer_backward(M, t, rank):
-    return _dense_backward(M, t, {}) if "W" in t else _nested_linear_backward(M, t, {"rank": rank})
+def _by_rank_of(parts):
+    return np.stack(parts, axis=1)
 
 
-def _mlp_step(M, t, a):
-    outputs = _mlp_loss_and_grads(M, t, a)
+def _step(M, t, a):
+    outputs = _loss_and_grads(M, t, a)
     for key in [name.removeprefix("param.") for name in t if name.startswith("param.")]:
         state = {"p": t[f"param.{key}"], "g": outputs[f"grad.{key}"], "m": t[f"m.{key}"], "v": t[f"v.{key}"]}
         new = _adamw_step(M, state, a | ({"weight_decay": 0.0} if key == "s" else {}))
         outputs |= {f"param.{key}": new["p"], f"m.{key}": new["m"], f"v.{key}": new["v"]}
     return outputs
+
+
+_MASTERS = ("losses", "w", "total", "grad.", "param.", "m.", "v.")
+
+
+def _returned(net):
+    """A net that may go on with more digits than it returns."""
+
+    def operation(M, t, a):
+        with M.holding():
+            outputs = net(M, t, a)
+        return {name: M.round(x, M.master if name.startswith(_MASTERS) else M.storage) for name, x in outputs.items()}
+
+    return operation
 
 
 OPERATIONS = {
@@ -912,7 +973,8 @@ OPERATIONS = {
     "hidden_regularisation_backward": _distance("h")[1],
     "adamw_step": _adamw_step,
     "sgd_step": _sgd_step,
-    "mlp_forward": _mlp_forward,
-    "mlp_loss_and_grads": _mlp_loss_and_grads,
-    "mlp_step": _mlp_step,
+    "mlp_forward": _returned(_net_forward),
+    "mlp_loss_and_grads": _returned(_loss_and_grads),
+    "mlp_step": _returned(_step),
+    "convnet_step": _returned(_step),
 }

@@ -18,6 +18,7 @@ def draw(op, dtype, rng):
         forward = schema.operation(op.removesuffix("backward") + "forward")
         shape = _output_shape(forward, tensors, attrs)
         tensors[cotangent] = _normal(rng, *shape)
+    attrs = {attr.name: attrs[attr.name] for attr in schema.operation(op).attrs}
     return {name: _cast(tensors[name], schema.stored_as(t, dtype)) for name, t in declared.items()}, attrs
 
 
@@ -217,35 +218,65 @@ def _sgd_step(rng):
     return tensors, {"lr": 0.1, "momentum": 0.9, "weight_decay": float(rng.choice([0.0, 0.01]))}
 
 
-def _mlp(rng):
-    """A net of two layers; second moments of the size of the gradients."""
-    d_in, width, C, R, n = (int(k) for k in rng.integers(2, 5, 5))
-    attrs = ADAMW | {
+def _net(rng, R, depth):
+    """Attributes of a net."""
+    return ADAMW | {
         "ranks": _ranks(rng, R)[:2],
         "rank": int(rng.integers(1, R + 1)),
         "activation": str(rng.choice(["relu", "gelu", "gelu_tanh", "silu"])),
         "head": str(rng.choice(["nested", "dense"])),
-        "depth": 2,
+        "depth": depth,
         "variant": str(rng.choice(["uncertainty", "classification", "bounded"])),
     }
+
+
+def _mlp(rng):
+    """A net of two layers."""
+    d_in, width, C, R, n = _sizes(rng, 5, 2, 5)
+    attrs = _net(rng, R, 2)
     shapes = {"layers.0.A": (R, d_in), "layers.0.B": (width, R), "layers.0.b": (width,)}
     if attrs["head"] == "nested":
         shapes |= {"layers.1.A": (R, width), "layers.1.B": (C, R)}
     else:
         shapes["layers.1.W"] = (C, width)
     shapes |= {"layers.1.b": (C,), "s": (R,)}
-    tensors = {"x": rng.standard_normal((n, d_in)), "targets": rng.integers(0, C, n)}
+    return {"x": rng.standard_normal((n, d_in)), "targets": rng.integers(0, C, n)} | _state(rng, shapes), attrs
+
+
+def _convnet(rng):
+    """One or two convolutions of small images, and a head."""
+    c, C, R, n = _sizes(rng, 4, 1, 4)
+    k, depth = int(rng.choice([1, 3])), int(rng.integers(2, 4))
+    attrs = _net(rng, R, depth)
+    shapes = {}
+    for i in range(depth - 1):
+        shapes |= {f"layers.{i}.A": (R, c, k, k), f"layers.{i}.B": (c + 1, R), f"layers.{i}.b": (c + 1,)}
+        c += 1
+    last = f"layers.{depth - 1}"
+    if attrs["head"] == "nested":
+        shapes |= {f"{last}.A": (R, c), f"{last}.B": (C + 1, R)}
+    else:
+        shapes[f"{last}.W"] = (C + 1, c)
+    shapes |= {f"{last}.b": (C + 1,), "s": (R,)}
+    images = rng.standard_normal((n, shapes["layers.0.A"][1], 4, 4))
+    return {"x": images, "targets": rng.integers(0, C + 1, n)} | _state(rng, shapes), attrs
+
+
+def _state(rng, shapes):
+    """Parameters, and moments of the size of the gradients."""
+    tensors = {}
     for key, shape in shapes.items():
         tensors[f"param.{key}"] = rng.standard_normal(shape) / 1.5
         tensors[f"m.{key}"] = rng.standard_normal(shape)
         tensors[f"v.{key}"] = rng.uniform(0.5, 2, shape) ** 2
-    return tensors, attrs
+    return tensors
 
 
 _DRAW = {
     "mlp": _mlp,
     "mlp_loss_and_grads": _mlp,
     "mlp_step": _mlp,
+    "convnet_step": _convnet,
     "dense": _dense,
     "nested_linear": _nested_linear,
     "multirank_linear": _multirank_linear,

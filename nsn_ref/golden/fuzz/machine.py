@@ -46,6 +46,7 @@ class Machine:
         self._flushes = self._habit(contract.flush_to_zero)
         self._truncates = self._habit(contract.truncating)
         self._fuses = self._habit()
+        self._holds = np.zeros(trials, bool)
         self._composes = rng.choice([0.0, 0.5, 1.0], trials)  # share of steps that are rounded to the short format
 
     def _habit(self, allowed=True):
@@ -77,8 +78,22 @@ class Machine:
         return np.where(composed, short, self.round(x, self.accumulator))
 
     def stored(self, x, f=None):
-        """Between operations: always."""
-        return self.round(x, f or self.storage)
+        """Between operations: always, but for what a machine holds in a wider register."""
+        f = f or self.storage
+        out = self.round(x, f)
+        if f.bits >= self.accumulator.bits or not self._holds.any():
+            return out
+        held = self._holds & (self.rng.random(self.trials) < 0.5)
+        return np.where(self._chosen(held, x), self.round(x, self.accumulator), out)
+
+    @contextlib.contextmanager
+    def holding(self):
+        """Inside the block some machines hold some tensors in the accumulator's format."""
+        self._holds = self._habit()
+        try:
+            yield
+        finally:
+            self._holds = np.zeros(self.trials, bool)
 
     def maybe_stored(self, x):
         """Where a port may store, or not."""

@@ -5,10 +5,11 @@ from typing import NamedTuple
 import numpy as np
 
 from nsn_ref.errors import NeedMorePrecision
-from nsn_ref.golden import contracts, truth
+from nsn_ref.golden import contracts, local, schema, truth
 from nsn_ref.golden.fuzz.formulas import run
 from nsn_ref.golden.fuzz.inputs import draw
 from nsn_ref.golden.fuzz.machine import Machine
+from nsn_ref.golden.suite import Output, SuiteCase
 
 AT_ONCE = 200  # trials of one input
 SAME = 20  # of them with one choice of formulas and orders; the rest of their arithmetic differs
@@ -74,6 +75,55 @@ def fuzz(op, dtype, trials, rng, contract=None, bounds_of=truth.bounds):
             worst = max(worst, float(rhos.max()))
         done += AT_ONCE
     return Outcome(op, dtype, done, rejected, worst, unbounded)
+
+
+def fuzz_stages(op, dtype, trials, rng, judge=local.judge):
+    """As `fuzz`, for a net that returns its intermediates: every stage judged by itself, on the machine's own tensors.
+
+    Parameters
+    ----------
+    op, dtype : str
+    trials : int
+        Rounded up to whole batches.
+    rng : numpy.random.Generator
+    judge : callable
+        As `local.judge`, which the tests break on purpose.
+
+    Returns
+    -------
+    Outcome
+        `unbounded` counts tensors that a stage could not decide.
+    """
+    contract = contracts.default(dtype)
+    done = rejected = undecided = 0
+    worst = 0.0
+    while done < trials:
+        inputs, attrs = draw(op, dtype, rng)
+        try:
+            case = _case(op, dtype, inputs, attrs)
+        except NeedMorePrecision:
+            continue
+        outputs = run(Machine(contract, SAME, rng), op, inputs, attrs)
+        for trial in range(SAME):
+            answer = {name: x[trial].astype(np.dtype(case.outputs[name].dtype)) for name, x in outputs.items()}
+            judged = judge(case, answer, contract)
+            rhos = [tensor.rho for _, tensor in judged.results]
+            rejected += not all(rho <= 1 for rho in rhos)
+            worst = max(worst, *rhos)
+            undecided += len(judged.undecided)
+        done += SAME
+    return Outcome(f"{op} by stages", dtype, done, rejected, worst, undecided)
+
+
+def _case(op, dtype, inputs, attrs):
+    """What `local.judge` is asked about."""
+    expected = truth.expected(op, inputs, attrs)
+    bounds = truth.bounds(op, "certified", dtype, inputs, attrs, expected)
+    outputs = {
+        name: Output(schema.stored_as(t, dtype), t.optional, expected[name], bounds[name])
+        for name, t in schema.operation(op).tensors("outputs", attrs).items()
+    }
+    return SuiteCase("fuzz", op, "certified", dtype, None, attrs, "", "", inputs, outputs)
 
 
 def _rhos(outputs, expected, bounds):

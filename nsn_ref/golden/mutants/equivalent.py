@@ -32,6 +32,10 @@ _FAR = "ln(1 + e^s) rounds to s for every s above 37, so this threshold is as go
 _ONE_BY_ONE = "AdamW steps each parameter by itself, so the order is free."
 _FILTERED = "The entry that is left out would be filtered out anyway."
 _RAISES = "Of an operation that is not in its table the mutant raises another error than NotImplementedError."
+_CANCELS = (
+    "Less than is allowed: 1 + tanh and 1 - erf may be formed in a short format, and the result is rounded to it."
+)
+_STORED = "The contract of the format lets every elementwise step be stored in it, this one too."
 _STEP, _ANY, _BACKWARD, _LAYERS, _OBJECTIVE = "mlp_step", "*", "*_backward", "*linear_backward", "objective_*"
 
 EQUIVALENT = {
@@ -66,6 +70,31 @@ EXPLAINED = {
         "m171": "ln(1 + e^s) is replaced by s above 20, not above 100: at most 2e-9, for an s that no case reaches.",
     },
     "hand": {
+        "base-two": "A power of two of 10 bits is off by at most 3.4e-4, less than one unit roundoff of the format.",
+        "dA-tiny-rows": "1e-30 is zero in float16: nothing is wrong there.",
+        **dict.fromkeys(
+            (
+                "gelu-always-erf",
+                "gelu-always-tanh",
+                "gelu-backward-tanh",
+                "gelu-derivative-zero-below",
+                "gelu-forms-swapped",
+                "gelu-tanh-backward-erf",
+                "gelu-tanh-constant",
+                "gelu-tanh-constant-long",
+                "gelu-tanh-cubic",
+                "gelu-tanh-slope",
+                "gelu-tanh-slope-missing",
+                "gelu-zero-below",
+            ),
+            _CANCELS,
+        ),
+        "global-shift": "It shows where a row lies 88 below another, which the nets of this format never do.",
+        "penalty-naive": _STORED,
+        "penalty-zero-far-out": "There ln(1 + e^s) is 0.017 at most, and 1 + e^s in bfloat16 may hide it.",
+        "short-variance": _STORED,
+        "slope-bounded-far-out": "There the slope is 1.8 % below 1; a logistic function of bfloat16 may be as far off.",
+        "temperature": "One in a thousand is less than the roundings to the format that logits and a loss go through.",
         "log-sum-eps": "1e-6 is 17 units roundoff of float32; exp and log may be off by 8 each, so it is allowed.",
     },
 }

@@ -265,7 +265,7 @@ def _differs(result, expected):
 def _wrong_stage(result):
     from nsn_ref.golden import local
 
-    judged = local.judge(result.case, result.answer, contracts.default(result.case.dtype))
+    judged = local.judge(result.case, result.answer, contracts.default(result.case.dtype)).results
     return next((tensor for _, tensor in judged if not tensor.passed), None)
 
 

@@ -62,7 +62,7 @@ OPERATIONS = (
     ),
     Operation(
         "softmax_weights",
-        "softmax of 1 / (losses T) at the ranks, the last one for a rank listed twice, else 0",
+        "softmax of the K numbers 1 / (losses T), at ranks[k], the last one for a rank listed twice, else 0",
         (_LOSSES,),
         (RANKS, _R, _TEMPERATURE),
         (weight("weights", "R"),),

@@ -27,10 +27,14 @@ def table(operations=None):
         lines.append(f"| {' | '.join(cells)} |")
     meanings = {a.name: a for op in operations for a in op.attrs}
     lines += ["", "| attribute | kind | meaning |", "|---|---|---|"]
-    lines += [f"| `{a.name}` | {a.kind} | {a.meaning} |" for a in meanings.values()]
+    lines += [f"| `{a.name}` | {a.kind} | {a.meaning}{_default(a)} |" for a in meanings.values()]
     lines += ["", "| parameter P of a net | shape |", "|---|---|"]
     lines += [f"| {name} | {shape} |" for name, shape in _PARAMETERS]
     return "\n".join(lines) + "\n"
+
+
+def _default(attr):
+    return "" if attr.default is None else f"; {attr.default} if left out"
 
 
 def _declared(op, which):
