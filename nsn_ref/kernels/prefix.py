@@ -53,7 +53,7 @@ def prefix_sums(y, h, columns, start, ranks, ys):
     """
     ranks = np.asarray(ranks, np.int64)
     order, top = np.argsort(ranks, kind="stable"), ranks.max()
-    if top - start >= NARROW * np.unique(ranks).size:
+    if top - start >= NARROW * ranks.size:
         _add_products(y, h, columns, start, ranks, order, ys)
     else:
         prefix_loop(np.ascontiguousarray(y), h, np.ascontiguousarray(columns[:top]), start, ranks, order, ys)
