@@ -57,6 +57,8 @@ def test_products_are_those_of_a_step():
     """Without biases and activations, with the logits as their own gradient, in plain NumPy."""
     steps = products.make(CELL.to_json() | {"dtype": "float64"})
     steps.several(2)
+    g = steps.model.space.g
+    g[0] = g.sum(axis=0)  # where each member has gradients of its own, a step adds them up later
     params, batches = Cell.from_json(CELL.to_json() | {"dtype": "float64"}).data()
     x, W = batches[0][0], params["layers.2.W"]
     grads = {name: np.zeros_like(p) for name, p in params.items()}

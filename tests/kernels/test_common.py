@@ -210,6 +210,7 @@ def test_a_loop_compiles_where_no_cache_can_be_written(monkeypatch):
         return real(**keywords)
 
     real = numba.njit
+    real(lambda x: x)(1)  # Numba loads parts of itself, which cache, at its first use
     monkeypatch.setattr(common.numba, "njit", njit)
     twice = common.compiled(lambda x: 2 * x)
     assert twice(2.5) == 5.0

@@ -12,8 +12,8 @@ from nsn_ref.kernels.common import compiled
 from nsn_ref.kernels.step import MLPStep
 from nsn_ref.kernels.step.layout import DY, NESTED, SHARES
 from nsn_ref.kernels.step.passes import dense_backward, dense_forward, nested_backward, nested_forward
-from nsn_ref.kernels.step.step import weights
-from nsn_ref.kernels.step.team import Team, barrier, rows_of
+from nsn_ref.kernels.step.step import gradients
+from nsn_ref.kernels.step.team import Team, rows_of
 
 
 @compiled
@@ -23,9 +23,7 @@ def products(member, model, ranks, batch, count):
     for _ in range(count):
         forward_products(model, w, ranks, n)
         backward_products(model, w, ranks, n)
-        barrier(member)
-        weights(member, model, ranks, batch)
-        barrier(member)
+        gradients(member, model, ranks, batch)
 
 
 @compiled

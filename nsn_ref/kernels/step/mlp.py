@@ -1,5 +1,6 @@
 """The training step of a multilayer perceptron, for Python: flat buffers, a team of threads, one call a step."""
 
+import itertools
 import math
 from typing import NamedTuple
 
@@ -68,9 +69,11 @@ class MLPStep:
         parameters = sum(math.prod(shape) for shape in net.shapes().values())
         self.threads = team_size(parameters, ranks * rows, self._blas.num_threads) if threads is None else threads
         tables, names = layout(net, ranks, -(-rows // self.threads), decays)
-        p, g, m, v = (np.zeros(parameters, dtype) for _ in range(4))
+        own_gradients = self.threads > 1 and parameters < tables.size
+        p, m, v = (np.zeros(parameters, dtype) for _ in range(3))
+        g = np.zeros((self.threads if own_gradients else 1, parameters), dtype)
         self.params, self.grads, self.m, self.v = (
-            {name: buffer[where].reshape(shape) for name, (where, shape) in names.items()} for buffer in (p, g, m, v)
+            {name: buffer[where].reshape(shape) for name, (where, shape) in names.items()} for buffer in (p, g[0], m, v)
         )
         w = np.empty((self.threads, tables.size), dtype)
         self._model = Model(tables.layers, tables.parameters, Space(p, g, w, blas.gemm[dtype]), m, v)
@@ -160,8 +163,9 @@ class MLPStep:
     def result(self, ranks):
         """The `StepResult` of the last step, which had these ranks."""
         order, count = self._order, len(ranks)
-        losses = np.empty(count, order.mean_losses.dtype)
-        losses[_descending(ranks)] = order.mean_losses[:count]
+        losses = order.mean_losses[:count].copy()
+        if count > 1 and not _is_descending(ranks):
+            losses[_descending(ranks)] = order.mean_losses[:count]
         total, norm, non_finite = order.results.tolist()
         return StepResult(total, losses, norm, non_finite == 0)
 
@@ -205,7 +209,11 @@ class MLPStep:
 
 def _descending(ranks):
     """Places of the ranks, the largest rank first."""
-    return sorted(range(len(ranks)), key=lambda k: -ranks[k])
+    return range(len(ranks)) if _is_descending(ranks) else sorted(range(len(ranks)), key=lambda k: -ranks[k])
+
+
+def _is_descending(ranks):
+    return all(a >= b for a, b in itertools.pairwise(ranks))
 
 
 def describe(value):

@@ -23,7 +23,7 @@ class Space(NamedTuple):
     """The flat buffers, and what multiplies."""
 
     p: np.ndarray  # parameters
-    g: np.ndarray  # their gradients
+    g: np.ndarray  # (1 or members, size): their gradients; the first are the result
     w: np.ndarray  # (members, size): intermediates
     gemm: int  # address
 
@@ -111,7 +111,7 @@ def dense_weights(member, space, layer, stacked, batch):
     d_in, d_out, zero, one = layer[D_IN], layer[D_OUT], space.p.dtype.type(0), space.p.dtype.type(1)
     for other in range(member.threads):
         w, rows = space.w[other], stacked * rows_of(other, member.threads, batch)
-        dy, h, dW = at(w, layer[DY], d_out), at(w, layer[H], d_in), at(space.g, layer[FIRST], d_in)
+        dy, h, dW = at(w, layer[DY], d_out), at(w, layer[H], d_in), at(space.g[0], layer[FIRST], d_in)
         beta = one if other > 0 else zero
         multiply_part(member, space.gemm, dy, h, dW, (d_out, d_in, rows), beta)  # y = h @ W.T
     bias_part(member, space, layer, 0, stacked, batch)
@@ -121,7 +121,7 @@ def dense_weights(member, space, layer, stacked, batch):
 def nested_weights(member, space, layer, ranks, batch):
     """A member's part of dA, dB and db, which sum over the rows of all members."""
     d_in, d_out, size, shared = layer[D_IN], layer[D_OUT], layer[R], layer[SHARES] == 1
-    zero, one, g = space.p.dtype.type(0), space.p.dtype.type(1), space.g
+    zero, one, g = space.p.dtype.type(0), space.p.dtype.type(1), space.g[0]
     for other in range(member.threads):
         w, n = space.w[other], rows_of(other, member.threads, batch)
         beta = one if other > 0 else zero
@@ -154,7 +154,7 @@ def multiply_part(member, gemm, a, b, c, sizes, beta):
 def bias_part(member, space, layer, first_block, blocks, batch):
     """A member's part of db: the sum over the rows of all members in the blocks from `first_block` on."""
     first, last = share(member, layer[D_OUT], UNIT)
-    db = space.g[layer[BIAS] + first : layer[BIAS] + last]
+    db = space.g[0, layer[BIAS] + first : layer[BIAS] + last]
     db[:] = 0
     for other in range(member.threads):
         n = rows_of(other, member.threads, batch)

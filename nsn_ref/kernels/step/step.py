@@ -20,8 +20,18 @@ from nsn_ref.kernels.step.passes import (
     view,
 )
 from nsn_ref.kernels.step.softmax import softmax_cross_entropy_rows
-from nsn_ref.kernels.step.team import CLOSED, TICKET, atomic_add, atomic_load, barrier, share, wait_while
-from nsn_ref.kernels.step.update import NON_FINITE, SQUARES, clip, update
+from nsn_ref.kernels.step.team import (
+    CLOSED,
+    TICKET,
+    alone,
+    atomic_add,
+    atomic_load,
+    barrier,
+    rows_of,
+    share,
+    wait_while,
+)
+from nsn_ref.kernels.step.update import NON_FINITE, SQUARES, clip, combine, update
 
 N, K, VARIANT, OPTIMIZER, DONE = range(5)  # in `Order.sizes`
 TOTAL, NORM, BAD = range(3)  # in `Order.results`; BAD: parameters that are not finite
@@ -56,7 +66,7 @@ class Order(NamedTuple):
 
 @compiled
 def step(member, model, order):
-    """One member's share of a step: its rows forward and back, then its part of the weights."""
+    """One member's share of a step."""
     ranks, w = order.ranks[: order.sizes[K]], model.space.w[member.me]
     first, last = share(member, order.sizes[N], 1)
     if member.me == 0:
@@ -65,11 +75,9 @@ def step(member, model, order):
     forward(model, w, ranks, last - first)
     loss(member, model, order, w, ranks, (first, last))
     backward(model, w, ranks, last - first)
-    barrier(member)
+    gradients(member, model, ranks, order.sizes[N])
     if member.me == 0:
-        total(model, order, ranks)
-    weights(member, model, ranks, order.sizes[N])
-    barrier(member)
+        total(model, order, ranks)  # s is member 0's own
     finish(member, model, order)
 
 
@@ -131,16 +139,33 @@ def backward(model, w, ranks, n):
 
 
 @compiled
-def weights(member, model, ranks, batch):
-    """The member's part of the gradients of all parameters but s."""
+def gradients(member, model, ranks, batch):
+    """The gradients of all parameters but s, which sum over the rows of all members.
+
+    Either each member computes its part of them from everybody's intermediates, or, where gradients are smaller than
+    intermediates, which would have to go from core to core, all of them from its own rows, for `combine` to add up.
+    """
+    space, me = model.space, member.me
+    if len(space.g) > 1:
+        mine = Space(space.p, space.g[me : me + 1], space.w[me : me + 1], space.gemm)
+        weights(alone(member), model.layers, mine, ranks, rows_of(me, member.threads, batch))
+    else:
+        barrier(member)
+        weights(member, model.layers, space, ranks, batch)
+    barrier(member)
+
+
+@compiled
+def weights(member, layers, space, ranks, batch):
+    """The member's part of the gradients, over the rows of all intermediates in `space`."""
     stacked = 1
-    for i in range(len(model.layers)):
-        layer = model.layers[i]
+    for i in range(len(layers)):
+        layer = layers[i]
         if layer[NESTED]:
-            nested_weights(member, model.space, layer, ranks, batch)
+            nested_weights(member, space, layer, ranks, batch)
             stacked = ranks.size
         else:
-            dense_weights(member, model.space, layer, stacked, batch)
+            dense_weights(member, space, layer, stacked, batch)
 
 
 @compiled
@@ -180,7 +205,7 @@ def total(model, order, ranks):
     losses, weights = order.mean_losses[: ranks.size], order.weights[: ranks.size]
     for k in range(ranks.size):
         losses[k] = order.losses[:, k].sum()
-    s, ds = log_variances(model, model.space.p), log_variances(model, model.space.g)
+    s, ds = log_variances(model, model.space.p), log_variances(model, model.space.g[0])
     if order.sizes[VARIANT] == GIVEN:
         ds[:] = 0
         order.results[TOTAL] = 0
@@ -196,11 +221,12 @@ def total(model, order, ranks):
 def finish(member, model, order):
     """Clip, and update the member's part of the parameters."""
     space, found, limit = model.space, order.found, order.limit[0]
-    norm = 0.0
+    g, norm = space.g[0], 0.0
+    combine(member, model.parameters, space.g)
     if limit < np.inf:
-        norm = clip(member, space.g, model.parameters, limit, found)
+        norm = clip(member, g, model.parameters, limit, found)
     update(
-        member, order.sizes[OPTIMIZER], model.parameters, order.rates, space.p, space.g, model.m, model.v, found,
+        member, order.sizes[OPTIMIZER], model.parameters, order.rates, space.p, g, model.m, model.v, found,
         limit == np.inf,
     )  # fmt: skip
     barrier(member)

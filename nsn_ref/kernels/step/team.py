@@ -137,6 +137,12 @@ def share(member, size, unit):
 
 
 @compiled
+def alone(member):
+    """A team of one."""
+    return Member(0, 1, member.sync, member.sched_yield, member.usleep)
+
+
+@compiled
 def rows_of(me, threads, batch):
     """How many rows of a batch a member takes."""
     first, last = cut(batch, 1, me, threads)

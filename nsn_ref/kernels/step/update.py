@@ -7,7 +7,7 @@ import numpy as np
 from nsn_ref.kernels.common import compiled
 from nsn_ref.kernels.optimizers import adamw_loop, sgd_loop
 from nsn_ref.kernels.step.layout import DECAYS, START, STOP
-from nsn_ref.kernels.step.team import barrier, share
+from nsn_ref.kernels.step.team import alone, barrier, share
 
 ADAMW, SGD = range(2)
 # columns of the rates; row 0 is for the parameters, row 1 for s, which is the last parameter and does not decay
@@ -22,6 +22,17 @@ def part(member, row):
     """A member's part of a parameter."""
     first, last = share(member, row[STOP] - row[START], UNIT)
     return row[START] + first, row[START] + last
+
+
+@compiled
+def combine(member, parameters, gs):
+    """Add the gradients that other members filled, but those of s, to the first; in the member's own part."""
+    for i in range(len(parameters) - 1):
+        first, last = part(member, parameters[i])
+        for other in range(1, len(gs)):
+            total, g = gs[0, first:last], gs[other, first:last]
+            for j in range(total.size):
+                total[j] += g[j]
 
 
 @compiled
@@ -93,16 +104,21 @@ def clip(member, g, parameters, limit, found):
 
 @compiled
 def update(member, optimizer, parameters, rates, p, g, m, v, found, measures):
-    """One optimiser step in place; counts what is not finite after it, and sums the squares of the gradients before."""
+    """One optimiser step in place; counts what is not finite after it, and sums the squares of the gradients before.
+
+    Member 0, who has just found the gradient of s, takes all of s.
+    """
     mine, number = found[member.me], p.dtype.type
     mine[NON_FINITE] = 0
     if measures:
         mine[SQUARES] = 0
     for i in range(len(parameters)):
         is_s = i == len(parameters) - 1
+        if is_s and member.me > 0:
+            continue
         rate = rates[1 if is_s else 0]
         decay = number(rate[WEIGHT_DECAY] if parameters[i, DECAYS] else 0.0)
-        first, last = part(member, parameters[i])
+        first, last = part(alone(member) if is_s else member, parameters[i])
         for start in range(first, last, CHUNK):
             stop = min(start + CHUNK, last)
             if measures and not is_s:
