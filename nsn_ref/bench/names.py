@@ -12,14 +12,16 @@ ALL = "all"
 
 
 def chosen(name):
-    """The names that a name stands for: itself, or all.
+    """The names that are asked for, separated by commas, in the order of the page; or all.
 
     Raises
     ------
     OptionError
     """
-    checks.choice("bench", "NAME", name, (*NAMES, ALL))
-    return NAMES if name == ALL else (name,)
+    asked = [part.strip() for part in name.split(",")]
+    for part in asked:
+        checks.choice("bench", "NAME", part, (*NAMES, ALL))
+    return NAMES if ALL in asked else tuple(each for each in NAMES if each in asked)
 
 
 def runner(name):

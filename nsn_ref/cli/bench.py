@@ -11,7 +11,7 @@ WIDTH = 160  # of what is written to a file or a pipe
 def bench(
     name: Annotated[
         str,
-        typer.Argument(help="step, ranks, width, batch, count, operations, digits, memory, startup, or all of them."),
+        typer.Argument(help="Of step, ranks, width, batch, count, operations, digits, memory, startup; or all."),
     ] = "step",
     against: Annotated[
         str,
@@ -72,7 +72,7 @@ def _check_files(files, chosen):
         if path is not None and not path.parent.is_dir():
             raise FileError(f"{option} is {path}, expected a file in a folder that exists")
     if files["--figure"] is not None and not set(PANELS) & set(chosen):
-        raise OptionError(f"bench: --figure is given for {chosen[0]}, expected one of {', '.join(PANELS)}")
+        raise OptionError(f"bench: --figure is given for {', '.join(chosen)}, expected one of {', '.join(PANELS)}")
 
 
 def _show_info(console, facts):

@@ -38,9 +38,10 @@ def test_bad_options(options, message):
 
 def test_names():
     assert names.chosen("batch") == ("batch",) and names.chosen("all") == names.NAMES
+    assert names.chosen("digits, step") == ("step", "digits")
     assert all(callable(names.runner(name)) for name in names.NAMES)
     with pytest.raises(OptionError, match="bench: NAME is 'speed', expected one of 'step'"):
-        names.chosen("speed")
+        names.chosen("step,speed")
 
 
 @pytest.mark.parametrize("name", [pair.kernel.__name__ for pair in PAIRS])
