@@ -4,7 +4,7 @@ Both hold the state and keep it whole: whatever interrupts a run, `state` is tha
 `last` what is known of that step.
 """
 
-from nsn_ref.errors import DivergedError, NonFiniteError
+from nsn_ref.errors import DivergedError, NonFiniteError, NSNError
 from nsn_ref.nets.mlp import MLP
 from nsn_ref.ops.objective import VARIANTS
 from nsn_ref.training.clipping import clip_by_global_norm
@@ -169,7 +169,15 @@ def obstacle(net, config, targets):
         return "the loss is not the cross-entropy of labels"
     if config.objective.kind not in (*VARIANTS, *WEIGHTED):
         return f"the weights of {config.objective.kind!r} depend on the losses"
-    return "there are regularisers" if config.regularisers else None
+    if config.regularisers:
+        return "there are regularisers"
+    from nsn_ref.kernels.step.blas import numpy_blas
+
+    try:
+        numpy_blas()
+    except NSNError as error:
+        return str(error)
+    return None
 
 
 def make_stepper(net, config, state, steps, engine, targets, rows):

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import os
 from typing import NamedTuple
 
 import numpy as np
@@ -223,6 +224,8 @@ def describe(value):
 
 def team_size(parameters, rows, threads):
     """Threads worth waking for a step: its operations are about six for each parameter and row."""
+    if os.name != "posix":  # waiting asks for functions of its C library
+        return 1
     return max(1, min(threads, int(6 * parameters * rows / WORTH_A_THREAD)))
 
 
