@@ -56,8 +56,6 @@ class MLPStep:
     ----------
     params, grads, m, v : dict of str to ndarray
         Views into the buffers, zero at the start.
-    steps : int
-        Steps done; never out of step with the buffers.
     threads : int
     """
 
@@ -106,7 +104,7 @@ class MLPStep:
 
     @property
     def steps(self):
-        """Steps done."""
+        """Steps done: counted where the buffers are changed, so it always says what they hold."""
         return int(self._order.sizes[DONE])
 
     def step(self, x, labels, ranks, rates, *, objective="uncertainty", weights=None, clip=None):
