@@ -13,7 +13,11 @@ def jobs():
     names = [pair.kernel.__name__ for pair in kernels.PAIRS]
     return [
         *((f"{name}, {dtype}", lambda n=name, d=dtype: prepare(n, kernels, d)()) for name in names for dtype in FLOATS),
-        *((f"{job.__name__}, {dtype}", lambda f=job, d=dtype: f(d)) for job in (other_forms, step) for dtype in FLOATS),
+        *(
+            (f"{job.__name__}, {dtype}", lambda f=job, d=dtype: f(d))
+            for job in (other_forms, step, inference)
+            for dtype in FLOATS
+        ),
     ]
 
 
@@ -34,3 +38,14 @@ def step(dtype):
     rates = adamw_rates(1, lr=1e-3)
     with MLPStep(MLP((5, 7, 3), 3), dtype, rows=2, threads=2) as engine:
         engine.step(np.zeros((2, 5), dtype), np.zeros(2, np.int64), (3, 1), (rates, rates), clip=1.0)
+
+
+def inference(dtype):
+    """A tiny network at all ranks, and at one."""
+    from nsn_ref.inference import Predictor, scores_at_ranks
+    from nsn_ref.nets.mlp import MLP
+
+    net, x = MLP((5, 7, 3), 3), np.zeros((2, 5), dtype)
+    params = net.init(np.random.default_rng(0), dtype.name, "random")
+    scores_at_ranks(net, params, x, np.zeros(2, np.int64))
+    Predictor(net, params, 1)(x)

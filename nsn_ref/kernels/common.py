@@ -31,20 +31,20 @@ def compiled(loop):
         return numba.njit(**options)(loop)
 
 
-def drop_stale_code(folder):
-    """Remove cached machine code that is older than any source under a folder.
+def drop_stale_code(package, kernels):
+    """Remove machine code cached in a package that is older than any source file of the kernels.
 
     Numba looks at the file of a function only, and would go on using code into which it once inlined what other files
     said before.
     """
-    newest = max(path.stat().st_mtime_ns for path in folder.rglob("*.py"))
-    for path in folder.rglob("__pycache__/*.nb[ci]"):
+    newest = max(path.stat().st_mtime_ns for path in kernels.rglob("*.py"))
+    for path in package.rglob("__pycache__/*.nb[ci]"):
         with contextlib.suppress(OSError):  # another process was faster, or the folder cannot be written
             if path.stat().st_mtime_ns < newest:
                 path.unlink()
 
 
-drop_stale_code(Path(__file__).parent)
+drop_stale_code(Path(__file__).parents[1], Path(__file__).parent)
 
 
 def floats(function, **arrays):

@@ -229,3 +229,21 @@ def test_a_second_process_finds_the_compiled_code(tmp_path):
         for _ in range(2)
     ]
     assert [int(hit) for hit in hits] == [0, 1]
+
+
+def test_code_older_than_a_source_is_dropped(tmp_path):
+    """Numba would keep code that inlined another file's function as it was."""
+    kernels, other = tmp_path / "kernels", tmp_path / "other" / "__pycache__"
+    for folder in (kernels / "__pycache__", other):
+        folder.mkdir(parents=True)
+    source = kernels / "common.py"
+    cached = [
+        folder / f"{name}.{kind}"
+        for folder in (kernels / "__pycache__", other)
+        for name, kind in (("old", "nbi"), ("new", "nbc"))
+    ]
+    for time, path in enumerate([*cached[::2], source, *cached[1::2]]):
+        path.write_text("")
+        os.utime(path, (time, time))
+    common.drop_stale_code(tmp_path, kernels)
+    assert [path.exists() for path in cached] == [False, True] * 2 and source.exists()
