@@ -5,7 +5,6 @@ Both hold the state and keep it whole: whatever interrupts a run, `state` is tha
 """
 
 from nsn_ref.errors import DivergedError, NonFiniteError, NSNError
-from nsn_ref.nets.mlp import MLP
 from nsn_ref.ops.objective import VARIANTS
 from nsn_ref.training.clipping import clip_by_global_norm
 from nsn_ref.training.step import StepRecord, TrainState, check_losses, rates, train_step
@@ -161,20 +160,18 @@ def obstacle(net, config, targets):
     """
     if config.engine != "numba":
         return f"the engine is {config.engine!r}"
-    if not isinstance(net, MLP) or not any(net.nested):
-        return "the network is no multilayer perceptron with a nested layer"
-    if net.activation != "relu" and len(net.widths) > 2:
-        return f"the activation is {net.activation!r}"
+    from nsn_ref.kernels.step import blas, mlp
+
+    if (reason := mlp.unfit(net)) is not None:
+        return reason
     if config.loss != "cross_entropy" or targets.dtype.kind not in "iu":
         return "the loss is not the cross-entropy of labels"
     if config.objective.kind not in (*VARIANTS, *WEIGHTED):
         return f"the weights of {config.objective.kind!r} depend on the losses"
     if config.regularisers:
         return "there are regularisers"
-    from nsn_ref.kernels.step.blas import numpy_blas
-
     try:
-        numpy_blas()
+        blas.numpy_blas()
     except NSNError as error:
         return str(error)
     return None

@@ -5,6 +5,7 @@ is an argument of compiled code, so what Numba caches holds no address and serve
 """
 
 import ctypes
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -31,6 +32,7 @@ class Blas(NamedTuple):
     threads: object  # threadpoolctl's controller: `num_threads`, `set_num_threads`
 
 
+@functools.cache
 def numpy_blas():
     """The BLAS that NumPy multiplies with.
 

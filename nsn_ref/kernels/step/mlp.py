@@ -8,13 +8,15 @@ from typing import NamedTuple
 import numpy as np
 
 from nsn_ref import checks
-from nsn_ref.errors import DTypeError, LabelError, ShapeError
+from nsn_ref.errors import DTypeError, LabelError, OptionError, ShapeError
+from nsn_ref.kernels.common import FLOATS
 from nsn_ref.kernels.step.blas import numpy_blas
 from nsn_ref.kernels.step.layout import layout
 from nsn_ref.kernels.step.passes import Space
 from nsn_ref.kernels.step.step import DONE, GIVEN, OPTIMIZER, VARIANT, K, Model, N, Order, lead, serve
 from nsn_ref.kernels.step.team import Team, cut
 from nsn_ref.kernels.step.update import LANE, LANES
+from nsn_ref.nets.mlp import MLP
 from nsn_ref.ops.objective import VARIANTS
 
 OPTIMIZERS = ("adamw", "sgd")
@@ -27,7 +29,7 @@ class StepResult(NamedTuple):
     total: float
     losses: np.ndarray  # (K,), in the order of the ranks
     grad_norm: float  # before clipping, s left out; infinite where its square is
-    finite: bool  # whether all parameters are, after the step
+    finite: bool  # whether the total is, which no loss can be without, and all parameters after the step
 
 
 class MLPStep:
@@ -60,6 +62,9 @@ class MLPStep:
     """
 
     def __init__(self, net, dtype, *, rows, ranks=2, optimizer="adamw", decays=("A", "B", "W"), threads=None):
+        if (reason := unfit(net)) is not None:
+            raise OptionError(f"MLPStep: {reason}, expected a multilayer perceptron with a nested layer and relu")
+        checks.choice("MLPStep", "dtype", str(np.dtype(dtype)), tuple(map(str, FLOATS)))
         checks.choice("MLPStep", "optimizer", optimizer, OPTIMIZERS)
         for name, value in (("rows", rows), ("ranks", ranks), *([] if threads is None else [("threads", threads)])):
             checks.integer("MLPStep", name, value, 1)
@@ -166,7 +171,7 @@ class MLPStep:
         if count > 1 and not _is_descending(ranks):
             losses[_descending(ranks)] = order.mean_losses[:count]
         total, norm, non_finite = order.results.tolist()
-        return StepResult(total, losses, norm, non_finite == 0)
+        return StepResult(total, losses, norm, non_finite == 0 and math.isfinite(total))
 
     def close(self):
         """End the threads; a further step is refused."""
@@ -204,6 +209,15 @@ class MLPStep:
         checks.ranks("MLPStep.step", ranks, self.net.R)
         if len(ranks) > len(self._order.ranks):
             raise ShapeError(f"MLPStep.step: ranks has {len(ranks)} ranks, expected at most {len(self._order.ranks)}")
+
+
+def unfit(net):
+    """Why a network is none of those that the step is written for; None if it is."""
+    if not isinstance(net, MLP) or not any(net.nested):
+        return "the network is no multilayer perceptron with a nested layer"
+    if net.activation != "relu" and len(net.widths) > 2:
+        return f"the activation is {net.activation!r}"
+    return None
 
 
 def _descending(ranks):

@@ -142,6 +142,29 @@ def test_what_is_not_finite_is_seen(rng):
         assert not step.step(x, labels, ranks, (STILL, STILL)).finite
 
 
+def test_an_infinite_loss_is_seen_though_its_gradient_is_finite(rng):
+    net = MLP((5, 3), R=7, nested=(True,))
+    params, x, _ = problem(rng, net, 3, np.float32)
+    params["layers.0.b"][:] = 3e38, -3e38, 0  # the logits lie further apart than float32 reaches
+    with loaded(net, params, rows=3) as step:
+        result = step.step(x, np.array([0, 1, 0]), (7, 2), (STILL, STILL), weights=(1.0, 1.0))
+        assert np.isinf(result.losses).all() and not result.finite
+        assert all(np.isfinite(step.params[name]).all() for name in params)
+
+
+@pytest.mark.parametrize(
+    ("net", "dtype", "message"),
+    [
+        (MLP((5, 7, 3), R=3, activation="gelu"), np.float32, "MLPStep: the activation is 'gelu', expected"),
+        (MLP((5, 7, 3), R=3, nested=(False, False)), np.float32, "MLPStep: the network is no multilayer perceptron"),
+        (MLP((5, 7, 3), R=3), np.float16, "MLPStep: dtype is 'float16', expected one of 'float32', 'float64'"),
+    ],
+)
+def test_what_the_step_is_not_written_for_is_refused(net, dtype, message):
+    with pytest.raises(OptionError, match=message):
+        MLPStep(net, dtype, rows=3)
+
+
 def test_layouts_of_the_input_do_not_matter_and_equal_calls_give_equal_bits(rng):
     net, ranks, rows = NETS["nested head"]
     params, x, labels = problem(rng, net, rows, np.float32)
