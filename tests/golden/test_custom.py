@@ -2,13 +2,11 @@
 
 import json
 import re
-import sys
 from functools import partial
 
 import numpy as np
 import pytest
 
-from nsn_ref import cli
 from nsn_ref.errors import (
     DTypeError,
     FileError,
@@ -437,16 +435,9 @@ def test_an_undecided_sign_is_drawn_again_and_given_ones_are_refused(monkeypatch
 
 
 @pytest.fixture
-def nsn(monkeypatch, capsys):
-    def run(*args):
-        monkeypatch.setattr(sys, "argv", ["nsn-ref", "golden", *map(str, args)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
-        return ended.value.code or 0, out, err
-
-    return run
+def nsn(nsn):
+    """`nsn-ref golden`."""
+    return lambda *args: nsn("golden", *args)
 
 
 def test_the_command_says_what_it_takes_and_what_it_wrote(nsn, tmp_path, numpy_port):
