@@ -3,7 +3,7 @@
 import numpy as np
 
 from nsn_ref.kernels.common import compiled
-from nsn_ref.kernels.step.exponential import exp_in_place
+from nsn_ref.kernels.exponential import exp_in_place
 
 CHUNK = 1024  # numbers whose exponentials are taken together
 

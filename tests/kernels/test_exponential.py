@@ -5,7 +5,7 @@ import pytest
 from flint import arb
 
 from nsn_ref.certify.balls import working_precision
-from nsn_ref.kernels.step.exponential import exp_in_place
+from nsn_ref.kernels.exponential import exp_in_place
 
 
 def ulps(found, x):
