@@ -20,7 +20,7 @@ def accuracy_against_flops(rows, title):
     """
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    figure, axes = _figure(title)
+    figure, axes = new_figure(title)
     x, y = [row.flops for row in rows], [100 * row.accuracy for row in rows]
     axes.plot(x, y, "-", color="#999999", linewidth=1, zorder=1)
     for trained, label, face in ((True, "trained ranks", COLOURS[0]), (False, "untrained ranks", "white")):
@@ -58,9 +58,9 @@ def log_variances(steps, s, ranks, title):
     -------
     bytes
     """
-    figure, axes = _figure(title)
+    figure, axes = new_figure(title)
     for i, rank in enumerate(_spread(sorted(ranks), len(STYLES))):
-        _line(axes, steps, s[:, rank - 1], i, f"rank {rank}")
+        draw_line(axes, steps, s[:, rank - 1], i, f"rank {rank}")
     axes.axhline(0, color="black", linewidth=0.5)
     axes.set(xlabel="training step", ylabel=r"log-variance $s_r = \ln \sigma_r^2$")
     axes.legend(ncols=2, fontsize=8)
@@ -79,15 +79,16 @@ def component_energies(energies, title):
     -------
     bytes
     """
-    figure, axes = _figure(title)
+    figure, axes = new_figure(title)
     for i, (name, values) in enumerate(energies.items()):
-        _line(axes, range(1, len(values) + 1), values, i, name)
+        draw_line(axes, range(1, len(values) + 1), values, i, name)
     axes.set(xlabel="component i", ylabel=r"energy $\|b_i\| \, \|a_i\|$", yscale="log")
     axes.legend()
     return _png(figure)
 
 
-def _figure(title):
+def new_figure(title):
+    """A figure of one panel, and its axes."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.4, 4.2), dpi=110, layout="constrained")
@@ -98,7 +99,8 @@ def _figure(title):
     return figure, axes
 
 
-def _line(axes, x, y, i, label):
+def draw_line(axes, x, y, i, label):
+    """Draw the i-th line of a figure, in the i-th style; up to 16 of its points carry the marker."""
     marker, dash = STYLES[i % len(STYLES)]
     axes.plot(
         x, y, marker=marker, linestyle=dash, color=COLOURS[i % len(COLOURS)], label=label,

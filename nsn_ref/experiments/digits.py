@@ -12,10 +12,11 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from nsn_ref import checks
-from nsn_ref.analysis.cost import dense_cost
 from nsn_ref.analysis.frontier import linear_layers, network_flops
 from nsn_ref.errors import OptionError
+from nsn_ref.experiments import models
 from nsn_ref.experiments.digits_data import CLASSES, WIDTH, load_scans, split, stratified_folds
+from nsn_ref.experiments.models import dense_flops
 from nsn_ref.nets.mlp import MLP
 from nsn_ref.training.config import TrainConfig
 from nsn_ref.training.loop import train
@@ -185,25 +186,12 @@ def nested_net(plan):
 
 def dense_net(width, plan):
     """A network without factors, all hidden layers of one width."""
-    hidden = (width,) * len(plan.hidden)
-    return MLP((WIDTH, *hidden, CLASSES), 1, nested=(False,) * (len(hidden) + 1))
-
-
-def dense_flops(net):
-    """FLOPs of a network without factors, for one scan."""
-    return dense_cost(linear_layers(net, (1, WIDTH))).flops
+    return models.dense_net(WIDTH, width, len(plan.hidden), CLASSES)
 
 
 def matched_width(flops, plan):
     """The hidden width whose dense network comes nearest to a number of FLOPs."""
-
-    def distance(width):
-        return abs(dense_flops(dense_net(width, plan)) - flops)
-
-    width = 1
-    while distance(width + 1) < distance(width):
-        width += 1
-    return width
+    return models.matched_width(flops, WIDTH, len(plan.hidden), CLASSES)
 
 
 def by_rank(values):

@@ -18,8 +18,8 @@ def drawn(monkeypatch):
         made.append(figure(title))
         return made[-1]
 
-    figure = plots._figure
-    monkeypatch.setattr(plots, "_figure", keep)
+    figure = plots.new_figure
+    monkeypatch.setattr(plots, "new_figure", keep)
     return lambda: made[-1][1]
 
 

@@ -1,0 +1,27 @@
+"""Dense networks that cost as much as a nested one does at some rank."""
+
+from nsn_ref.analysis.cost import dense_cost
+from nsn_ref.analysis.frontier import linear_layers
+from nsn_ref.nets.mlp import MLP
+
+
+def dense_net(d_in, width, depth, classes):
+    """A network without factors, its `depth` hidden layers of one width."""
+    return MLP((d_in, *(width,) * depth, classes), 1, nested=(False,) * (depth + 1))
+
+
+def dense_flops(net):
+    """FLOPs of a network without factors, for one row."""
+    return dense_cost(linear_layers(net, (1, net.widths[0]))).flops
+
+
+def matched_width(flops, d_in, depth, classes):
+    """The hidden width whose dense network comes nearest to a number of FLOPs."""
+
+    def distance(width):
+        return abs(dense_flops(dense_net(d_in, width, depth, classes)) - flops)
+
+    width = 1
+    while distance(width + 1) < distance(width):
+        width += 1
+    return width
