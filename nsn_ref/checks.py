@@ -248,9 +248,7 @@ def labels(function, name, array, shape, classes, ignore_index=None):
     ------
     DTypeError, ShapeError, LabelError
     """
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "iu":
-        got = f"dtype {array.dtype}" if isinstance(array, np.ndarray) else f"type {type(array).__name__}"
-        raise DTypeError(f"{function}: {name} has {got}, expected an ndarray of integers")
+    integers(function, name, array)
     if shape is not None and array.shape != shape:
         raise ShapeError(f"{function}: {name} has shape {array.shape}, expected {shape}")
     bad = (array < 0) | (array >= classes)
@@ -258,6 +256,34 @@ def labels(function, name, array, shape, classes, ignore_index=None):
         bad &= array != ignore_index
     if bad.any():
         raise LabelError(f"{function}: {name} has the label {array[bad][0]}, expected integers in 0..{classes - 1}")
+
+
+def integers(function, name, array):
+    """Check for an array of integers.
+
+    Raises
+    ------
+    DTypeError
+    """
+    _kind(function, name, array, "iu", "integers")
+
+
+def booleans(function, name, array, shape):
+    """Check for an array of booleans of the given shape.
+
+    Raises
+    ------
+    DTypeError, ShapeError
+    """
+    _kind(function, name, array, "b", "booleans")
+    if array.shape != shape:
+        raise ShapeError(f"{function}: {name} has shape {array.shape}, expected {shape}")
+
+
+def _kind(function, name, array, kinds, expected):
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in kinds:
+        got = f"dtype {array.dtype}" if isinstance(array, np.ndarray) else f"type {type(array).__name__}"
+        raise DTypeError(f"{function}: {name} has {got}, expected an ndarray of {expected}")
 
 
 def choice(function, name, value, allowed):

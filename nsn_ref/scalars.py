@@ -32,9 +32,9 @@ from nsn_ref.errors import NeedMorePrecision, NumberSystemError
 COMPLEX_BITS = 1280  # to resolve a part 2^-300 times the other (certify.complex_step.STEP), cubed in a Taylor term
 
 __all__ = [
-    "argmax", "at_ranks", "erf", "erfc", "exp", "expm1", "isfinite", "largest", "log", "log1p", "log_softmax",
-    "logistic", "maximum", "number", "number_type", "one_hot", "pi", "positive", "rows", "rsqrt", "sqrt",
-    "sum_by_rank", "tanh", "where", "zeros", "zeros_like",
+    "argmax", "at_ranks", "cos", "erf", "erfc", "exp", "expm1", "isfinite", "largest", "log", "log1p", "log_softmax",
+    "logistic", "masked_softmax", "maximum", "number", "number_type", "one_hot", "pi", "positive", "rows", "rsqrt",
+    "sin", "sqrt", "sum_by_rank", "tanh", "where", "zeros", "zeros_like",
 ]  # fmt: skip
 
 
@@ -190,12 +190,14 @@ def _logistic(x):
     return np.where(right, 1, e) / (1 + e)
 
 
+cos = _elementwise("cos", np.cos)
 exp = _elementwise("exp", np.exp)
 expm1 = _elementwise("expm1", np.expm1)
 log = _elementwise("log", np.log)
 log1p = _elementwise("log1p", _log1p)
 logistic = _elementwise("logistic", _logistic)
 rsqrt = _elementwise("rsqrt", lambda x: 1 / np.sqrt(x))
+sin = _elementwise("sin", np.sin)
 sqrt = _elementwise("sqrt", np.sqrt)
 tanh = _elementwise("tanh", np.tanh)
 erf = _elementwise("erf", _special("erf"))
@@ -250,18 +252,30 @@ def _midpoint(element):
     return float(element.mid()) if hasattr(element, "mid") else float(element)
 
 
-def largest(x):
+def largest(x, among=True):
     """A constant near the largest element of the last axis, (..., 1): a shift that keeps exponentials in range.
 
     It carries no derivative and no error: a softmax may be shifted by any constant, so an undecided comparison of
-    balls or the imaginary part of a complex step plays no role.
+    balls or the imaginary part of a complex step plays no role. `among` are booleans: only these elements count, and
+    where there is none the constant is 0.
     """
+    among = np.broadcast_to(among, x.shape)
     if not is_object(x):
-        return np.max(np.real(x), axis=-1, keepdims=True)
-    top = [max(map(_midpoint, row)) for row in rows(x)]
+        top = np.max(np.real(x), axis=-1, keepdims=True, where=among, initial=-np.inf)
+        return np.where(among.any(axis=-1, keepdims=True), top, top.dtype.type(0))
+    pairs = zip(rows(x), rows(among), strict=True)
+    top = [max((_midpoint(element) for element in row[counts]), default=0) for row, counts in pairs]
     out = np.empty(len(top), dtype=object)
     out[:] = [number(value, x) for value in top]
     return out.reshape(x.shape[:-1] + (1,))
+
+
+def masked_softmax(z, seen):
+    """Softmax over those elements of the last axis that are seen; the others, and a row of none, are exactly 0."""
+    shift = largest(z, seen)
+    e = where(seen, exp(where(seen, z, shift) - shift), number(0, z))
+    total = e.sum(axis=-1, keepdims=True)
+    return e / where(seen.any(axis=-1, keepdims=True), total, number(1, z))
 
 
 def log_softmax(z):

@@ -206,6 +206,14 @@ def test_labels_are_integers_below_the_number_of_classes():
     for bad, got in ((ONES, "dtype float64"), (np.array([True]), "dtype bool"), ([0, 1], "type list"), (3, "type int")):
         message = f"targets has {got}, expected an ndarray of integers"
         refused(DTypeError, message, checks.labels, "targets", bad, None, 5)
+        refused(DTypeError, message, checks.integers, "targets", bad)
+
+
+def test_booleans_have_the_shape():
+    checks.booleans("f", "mask", np.array([[True, False]]), (1, 2))
+    refused(ShapeError, "mask has shape (2,), expected (1, 2)", checks.booleans, "mask", np.ones(2, bool), (1, 2))
+    for bad, got in ((ONES, "dtype float64"), (np.array([1]), "dtype int64"), ([True], "type list")):
+        refused(DTypeError, f"mask has {got}, expected an ndarray of booleans", checks.booleans, "mask", bad, (1,))
 
 
 # --- options --------------------------------------------------------------------------------------------------------

@@ -22,9 +22,9 @@ SYSTEMS = {
     flint.arb: to_balls,
     Rounded: rounded,
 }
-TRANSCENDENTAL = ("exp", "expm1", "log", "log1p", "logistic", "sqrt", "rsqrt", "tanh", "erf", "erfc")
+TRANSCENDENTAL = ("exp", "expm1", "log", "log1p", "logistic", "sqrt", "rsqrt", "tanh", "erf", "erfc", "cos", "sin")
 POSITIVE = ("log", "sqrt", "rsqrt")
-ABSOLUTE = ("logistic", "erfc")  # accurate relative to 1: see certify.rounding
+ABSOLUTE = ("logistic", "erfc", "cos", "sin")  # accurate relative to 1: see certify.rounding
 POINTS = np.array([[-30.0, -6.5, -1.0, -1e-9], [1e-30, 0.25, 1.0, 40.0]])
 
 
@@ -244,3 +244,19 @@ def test_log_softmax_is_stable_in_every_system():
         y = scalars.log_softmax(SYSTEMS[kind](z))
         assert_number_type(kind, y)
         assert np.allclose([[float(np.real(e)) for e in row] for row in y], expected, rtol=1e-6, atol=0)
+
+
+def test_masked_softmax_counts_what_is_seen_in_every_system():
+    z = np.array([[1000.0, 2e5, -1000.0], [7.0, 7.0, 7.0], [3.0, 2e5, 4.0]])
+    seen = np.array([[True, False, True], [True, True, False], [False, False, False]])
+    for kind in (np.float32, np.float64, np.complex128, flint.arb, Rounded):
+        p = scalars.masked_softmax(SYSTEMS[kind](z), seen)
+        assert_number_type(kind, p)
+        p = np.array([[float(np.real(e)) for e in row] for row in p])
+        assert np.array_equal(p, [[1, 0, 0], [0.5, 0.5, 0], [0, 0, 0]])
+
+
+def test_masked_softmax_of_everything_is_the_softmax():
+    z = np.array([[0.5, -3.0, 2.0], [1.0, 1.0, -40.0]])
+    p = scalars.masked_softmax(z, np.ones((2, 3), bool))
+    assert np.allclose(p, np.exp(scalars.log_softmax(z)), rtol=1e-14)

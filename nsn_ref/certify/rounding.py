@@ -338,6 +338,14 @@ class Rounded:
         slope = 0.25 * _sech_squared(self._nearest_to_zero() / 2)
         return _function(v, slope * self.error, scale=1.0)
 
+    def cos(self):
+        """Cosine; the allowance is absolute, so that the argument may be reduced by a rounded multiple of pi."""
+        return _function(math.cos(self.v), self.error, scale=1.0)
+
+    def sin(self):
+        """Sine, as the cosine."""
+        return _function(math.sin(self.v), self.error, scale=1.0)
+
     def erf(self):
         """Error function."""
         return _function(math.erf(self.v), self._erf_slope() * self.error)

@@ -1,8 +1,11 @@
 """The reference: one operation per file, backward directly under forward, over every number system."""
 
 from nsn_ref.ops.average_pool2d import AveragePool2dSaved, average_pool2d_backward, average_pool2d_forward
+from nsn_ref.ops.causal_attention import CausalAttentionSaved, causal_attention_backward, causal_attention_forward
 from nsn_ref.ops.conv2d import Conv2dSaved, conv2d_backward, conv2d_forward
 from nsn_ref.ops.dense import DenseSaved, dense_backward, dense_forward
+from nsn_ref.ops.embedding import EmbeddingSaved, embedding_backward, embedding_forward
+from nsn_ref.ops.geglu import GegluSaved, geglu_backward, geglu_forward
 from nsn_ref.ops.gelu import GeluSaved, gelu_backward, gelu_forward
 from nsn_ref.ops.gradnorm import GradnormSaved, gradnorm_backward, gradnorm_forward, gradnorm_targets, renormalised
 from nsn_ref.ops.hard_orthogonality import (
@@ -40,18 +43,23 @@ from nsn_ref.ops.residual_orthogonality import (
     residual_orthogonality_forward,
 )
 from nsn_ref.ops.rms_norm import RmsNormSaved, rms_norm_backward, rms_norm_forward
+from nsn_ref.ops.rotary import RotarySaved, rotary_backward, rotary_forward, rotary_tables
 from nsn_ref.ops.silu import SiluSaved, silu_backward, silu_forward
 from nsn_ref.ops.softmax_cross_entropy import (
     SoftmaxCrossEntropySaved,
     softmax_cross_entropy_backward,
     softmax_cross_entropy_forward,
 )
+from nsn_ref.ops.swiglu import SwigluSaved, swiglu_backward, swiglu_forward
 from nsn_ref.ops.weighted_sum import WeightedSumSaved, weighted_sum_backward, weighted_sum_forward
 
 __all__ = [
     "AveragePool2dSaved",
+    "CausalAttentionSaved",
     "Conv2dSaved",
     "DenseSaved",
+    "EmbeddingSaved",
+    "GegluSaved",
     "GeluSaved",
     "GradnormSaved",
     "HardOrthogonalitySaved",
@@ -68,16 +76,24 @@ __all__ = [
     "ReluSaved",
     "ResidualOrthogonalitySaved",
     "RmsNormSaved",
+    "RotarySaved",
     "SiluSaved",
     "SoftmaxCrossEntropySaved",
+    "SwigluSaved",
     "WeightedSumSaved",
     "analytic_weights",
     "average_pool2d_backward",
     "average_pool2d_forward",
+    "causal_attention_backward",
+    "causal_attention_forward",
     "conv2d_backward",
     "conv2d_forward",
     "dense_backward",
     "dense_forward",
+    "embedding_backward",
+    "embedding_forward",
+    "geglu_backward",
+    "geglu_forward",
     "gelu_backward",
     "gelu_forward",
     "gradnorm_backward",
@@ -112,11 +128,16 @@ __all__ = [
     "residual_orthogonality_forward",
     "rms_norm_backward",
     "rms_norm_forward",
+    "rotary_backward",
+    "rotary_forward",
+    "rotary_tables",
     "silu_backward",
     "silu_forward",
     "softmax_cross_entropy_backward",
     "softmax_cross_entropy_forward",
     "softmax_weights",
+    "swiglu_backward",
+    "swiglu_forward",
     "weighted_sum_backward",
     "weighted_sum_forward",
 ]
