@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from nsn_ref import checks
+from nsn_ref import blas, checks
 from nsn_ref.errors import OptionError
 
 
@@ -20,7 +20,7 @@ def load_engine(name):
     Raises
     ------
     OptionError
-        The name does not exist, or Numba cannot be imported.
+        The name does not exist, Numba cannot be imported, or the BLAS that is asked for is not there.
     """
     checks.choice("load_engine", "engine", name, ("numba", "reference"))
     if name == "reference":
@@ -32,6 +32,7 @@ def load_engine(name):
         from nsn_ref import kernels
     except ImportError as error:
         raise OptionError(f"load_engine: engine is 'numba', which cannot be imported: {error}") from error
+    blas.check()
     return Engine(name, kernels, kernels)
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 import nsn_ref
-from nsn_ref import checks
+from nsn_ref import blas, checks
 from nsn_ref.errors import FileError, NSNError, OptionError
 from nsn_ref.files import made_folder, remove_leftovers
 from nsn_ref.nets.convnet import ConvNet
@@ -110,19 +110,20 @@ def net_from_json(values):
 
 
 def environment():
-    """Versions, and NumPy's BLAS with its thread count: equal ones give equal bits.
+    """Versions, and NumPy's BLAS with its thread count, and MKL's if it is asked for: equal ones give equal bits.
 
     SciPy may bring a BLAS of its own, which nothing here calls; it would be listed or not as SciPy is loaded or not.
     """
     import threadpoolctl
 
-    blas = [
+    blas.check()
+    pools = [
         {key: pool.get(key) for key in ("internal_api", "version", "architecture", "num_threads")}
-        for pool in threadpoolctl.threadpool_info()
+        for pool in sorted(threadpoolctl.threadpool_info(), key=lambda pool: pool["internal_api"])
         if pool["user_api"] == "blas" and Path(pool["filepath"]).parent.name != "scipy.libs"
     ]
     versions = {"nsn_ref": nsn_ref.__version__, "numpy": np.__version__, "python": platform.python_version()}
-    return {"versions": versions, "machine": platform.machine(), "blas": blas}
+    return {"versions": versions, "machine": platform.machine(), "blas": pools}
 
 
 def ready_folder(folder, resume):

@@ -4,6 +4,7 @@ Both hold the state and keep it whole: whatever interrupts a run, `state` is tha
 `last` what is known of that step.
 """
 
+from nsn_ref import blas
 from nsn_ref.errors import DivergedError, NonFiniteError, NSNError
 from nsn_ref.ops.objective import VARIANTS
 from nsn_ref.training.clipping import clip_by_global_norm
@@ -160,7 +161,7 @@ def obstacle(net, config, targets):
     """
     if config.engine != "numba":
         return f"the engine is {config.engine!r}"
-    from nsn_ref.kernels.step import blas, mlp
+    from nsn_ref.kernels.step import mlp
 
     if (reason := mlp.unfit(net)) is not None:
         return reason
@@ -171,7 +172,7 @@ def obstacle(net, config, targets):
     if config.regularisers:
         return "there are regularisers"
     try:
-        blas.numpy_blas()
+        blas.chosen_blas()
     except NSNError as error:
         return str(error)
     return None

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from nsn_ref import blas
 from nsn_ref.errors import NSNError
-from nsn_ref.kernels.step import blas
 from nsn_ref.nets.convnet import ConvNet
 from nsn_ref.nets.mlp import MLP
 from nsn_ref.training.config import TrainConfig

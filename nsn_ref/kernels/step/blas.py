@@ -1,62 +1,17 @@
-"""Matrix products from compiled code, through the BLAS that NumPy has already loaded.
+"""Matrix products from compiled code.
 
-NumPy's wheels bring one OpenBLAS and SciPy's another. Here one library does all the work. The address of its ``gemm``
-is an argument of compiled code, so what Numba caches holds no address and serves any library.
+The address of the library's ``gemm`` is an argument, so what Numba caches holds no address and serves any library; see
+`nsn_ref.blas` for which.
 """
 
-import ctypes
-import functools
-from typing import NamedTuple
-
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from nsn_ref.errors import NSNError
 from nsn_ref.kernels.common import compiled
 
-LETTERS = {np.dtype(np.float32): "s", np.dtype(np.float64): "d"}
-SPELLINGS = ("scipy_{}gemm_64_", "{}gemm_64_", "scipy_{}gemm_", "{}gemm_")  # of OpenBLAS in wheels, and of others
 NO_TRANSPOSE, TRANSPOSE = ord("N"), ord("T")
-
-
-class Blas(NamedTuple):
-    """A library that has ``gemm``."""
-
-    name: str  # "openblas", "mkl", ...
-    version: str
-    path: str
-    gemm: dict  # dtype to address
-    threads: object  # threadpoolctl's controller: `num_threads`, `set_num_threads`
-
-
-@functools.cache
-def numpy_blas():
-    """The BLAS that NumPy multiplies with.
-
-    Returns
-    -------
-    Blas
-
-    Raises
-    ------
-    NSNError
-        No library that NumPy has loaded offers ``gemm`` under a known name.
-    """
-    import threadpoolctl
-
-    np.ones((2, 2)) @ np.ones((2, 2))
-    found = threadpoolctl.ThreadpoolController().select(user_api="blas").lib_controllers
-    for pool in sorted(found, key=lambda pool: "scipy.libs" in pool.filepath):  # NumPy's own first
-        library = ctypes.CDLL(pool.filepath)
-        for spelling in SPELLINGS:
-            functions = {dtype: getattr(library, spelling.format(letter), None) for dtype, letter in LETTERS.items()}
-            if None not in functions.values():
-                gemm = {dtype: ctypes.cast(f, ctypes.c_void_p).value for dtype, f in functions.items()}
-                return Blas(pool.internal_api, str(pool.version), pool.filepath, gemm, pool)
-    raise NSNError("numpy_blas: no BLAS with gemm among the libraries that NumPy has loaded")
 
 
 @intrinsic

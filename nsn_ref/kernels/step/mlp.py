@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from nsn_ref import checks
+from nsn_ref.blas import chosen_blas
 from nsn_ref.errors import DTypeError, LabelError, OptionError, ShapeError
 from nsn_ref.kernels.common import FLOATS
-from nsn_ref.kernels.step.blas import numpy_blas
 from nsn_ref.kernels.step.layout import layout
 from nsn_ref.kernels.step.passes import Space
 from nsn_ref.kernels.step.step import DONE, GIVEN, OPTIMIZER, VARIANT, K, Model, N, Order, lead, serve
@@ -68,7 +68,7 @@ class MLPStep:
         checks.choice("MLPStep", "optimizer", optimizer, OPTIMIZERS)
         for name, value in (("rows", rows), ("ranks", ranks), *([] if threads is None else [("threads", threads)])):
             checks.integer("MLPStep", name, value, 1)
-        dtype, blas = np.dtype(dtype), numpy_blas()
+        dtype, blas = np.dtype(dtype), chosen_blas()
         self.net, self.rows, self._blas = net, rows, blas.threads
         parameters = sum(math.prod(shape) for shape in net.shapes().values())
         self.threads = team_size(parameters, ranks * rows, self._blas.num_threads) if threads is None else threads
