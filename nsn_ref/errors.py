@@ -59,3 +59,11 @@ class SuiteError(NSNError):
 
 class PortError(NSNError):
     """A port cannot be loaded or does not follow the protocol."""
+
+
+class CellError(NSNError):
+    """Cells of an experiment failed; those that finished are recorded."""
+
+
+class ClusterError(NSNError, ConnectionError):
+    """A scheduler does not answer, or its workers cannot run what they are sent."""

@@ -1,0 +1,74 @@
+"""Which sources a result depends on, as one short text: records of other sources are records of another cell."""
+
+import ast
+import importlib.util
+from functools import cache
+from pathlib import Path
+
+import nsn_ref
+from nsn_ref.files import sha256
+
+PAGE = "_page"  # how the name of a module ends that says how results look, not what they are
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
+
+
+@cache
+def code_version(module):
+    """The package's version, and a digest of every module that a module's import statements reach.
+
+    Reached are modules of this package, those that functions import when they are called among them; not reached are
+    pages, and the `__init__` of a package of which only modules are imported. Comments, docstrings and layout do not
+    count. Python describes a parsed source anew now and then, so another version of Python may tell another digest.
+
+    Parameters
+    ----------
+    module : str
+        That of an experiment's `run`.
+
+    Returns
+    -------
+    str
+    """
+    digests, reached = {}, [module]
+    while reached:
+        name = reached.pop()
+        if name not in digests:
+            tree = ast.parse(_path(name).read_bytes())
+            reached += [each for each in _imports(tree) if not each.endswith(PAGE)]
+            digests[name] = sha256(ast.dump(_bare(tree)).encode())
+    total = sha256("".join(f"{name} {digest}\n" for name, digest in sorted(digests.items())).encode())
+    return f"{nsn_ref.__version__}+{total[:16]}"
+
+
+def _imports(tree):
+    """Modules of this package that a source imports."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            whole = [f"{node.module}.{alias.name}" for alias in node.names]
+            names = [name if _in_package(name) else node.module for name in whole]
+        else:
+            continue
+        yield from filter(_in_package, names)
+
+
+def _in_package(name):
+    return name.partition(".")[0] == nsn_ref.__name__ and _path(name) is not None
+
+
+def _path(name):
+    """File of a module; None if there is no such module."""
+    package, *parts = name.split(".")
+    if package != nsn_ref.__name__:
+        return Path(importlib.util.find_spec(name).origin)
+    stem = Path(nsn_ref.__file__).parent.joinpath(*parts)
+    return next((path for path in (stem.with_suffix(".py"), stem / "__init__.py") if path.exists()), None)
+
+
+def _bare(tree):
+    """The same without docstrings."""
+    for node in ast.walk(tree):
+        if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+            del node.body[0]
+    return tree

@@ -1,0 +1,85 @@
+"""Cells on the processes of this machine."""
+
+import concurrent.futures
+import multiprocessing
+import os
+import queue
+import signal
+from concurrent.futures.process import BrokenProcessPool
+
+from nsn_ref import checks
+from nsn_ref.experiments.runner import Failure, Job, run_job
+
+
+def cores():
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def execute(tasks, store, workers=1):
+    """Run tasks, `workers` at once; one worker is this process itself.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+    store : Store
+    workers : int, >= 1
+
+    Yields
+    ------
+    dict or Failure
+        As they come. Where it is closed early, or interrupted, cells that run are finished and recorded, and no
+        further ones begin.
+
+    Raises
+    ------
+    OptionError
+    """
+    checks.integer("execute", "workers", workers, 1)
+    if workers == 1:
+        for task in tasks:
+            yield run_job(Job(task.cell, task.module, store), task.data)
+        return
+    idle, processes = queue.SimpleQueue(), [_Process() for _ in range(min(workers, len(tasks)))]
+    for process in processes:
+        idle.put(process)
+
+    def run(task):
+        process = idle.get()
+        try:
+            return process.run(Job(task.cell, task.module, store), task.data)
+        finally:
+            idle.put(process)
+
+    threads = concurrent.futures.ThreadPoolExecutor(workers)
+    try:
+        for future in concurrent.futures.as_completed([threads.submit(run, task) for task in tasks]):
+            yield future.result()
+    finally:
+        threads.shutdown(cancel_futures=True)
+        for process in processes:
+            process.close()
+
+
+class _Process:
+    """A process that runs one job after another, and is replaced if it ends: the job that it ran is then known."""
+
+    def __init__(self):
+        context = multiprocessing.get_context("spawn")  # a fork of a process that has threads may hang
+        self._pool = concurrent.futures.ProcessPoolExecutor(1, mp_context=context, initializer=_leave_interrupts)
+
+    def run(self, job, data):
+        try:
+            return self._pool.submit(run_job, job, data).result()
+        except BrokenProcessPool:
+            self.close()
+            self.__init__()
+            return Failure(job.cell, "the process that ran it was killed, for want of memory perhaps", "")
+
+    def close(self):
+        self._pool.shutdown()
+
+
+def _leave_interrupts():
+    """Ctrl-C goes to every process of a terminal: the parent alone decides what ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
