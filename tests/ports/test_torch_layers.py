@@ -82,10 +82,25 @@ CASES = {
         )
         for rank in (1, 3, 5)
     },
+    "embedding": (
+        lambda E: ops.embedding_forward(TOKENS, E),
+        ops.embedding_backward,
+        lambda E: F.embedding(torch.from_numpy(TOKENS), E),
+        [(7, 5)],
+    ),
     "relu": (*op("relu"), F.relu, [(5, 7)]),
     "silu": (*op("silu"), F.silu, [(5, 7)]),
     **{
         f"gelu_{form}": (*op("gelu", approximate=form), lambda z, form=form: F.gelu(z, approximate=form), [(5, 7)])
+        for form in ("none", "tanh")
+    },
+    "swiglu": (*op("swiglu"), lambda gate, up: F.silu(gate) * up, [(5, 7), (5, 7)]),
+    **{
+        f"geglu_{form}": (
+            *op("geglu", approximate=form),
+            lambda gate, up, form=form: F.gelu(gate, approximate=form) * up,
+            [(5, 7), (5, 7)],
+        )
         for form in ("none", "tanh")
     },
     "layer_norm": (
