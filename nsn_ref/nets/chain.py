@@ -42,12 +42,12 @@ class Chain:
     @functools.cached_property
     def nested_layers(self):
         """The layers that have a rank, in order."""
-        return tuple(layer for layer in self.layers if layer.ranked)
+        return tuple(nested for layer in self.layers for nested in layer.nested_layers)
 
     @property
     def shared(self):
         """How many layers lie below the first one with a rank: at several ranks they run once."""
-        return self.layers.index(self.nested_layers[0]) if self.nested_layers else len(self.layers) - 1
+        return count_shared(self.layers)
 
     def shapes(self):
         """Shape of every parameter by its name, in the order of the layers; ``s`` last."""
@@ -83,7 +83,8 @@ class Chain:
         params = {}
         for layer in self.layers:
             params |= layer.init(rng, initialisation)
-        params["s"] = np.zeros(self.R)
+        if "s" in self.shapes():
+            params["s"] = np.zeros(self.R)
         return {key: value.astype(dtype, order="C") for key, value in params.items()}
 
     def layer_ranks(self, rank, function="layer_ranks"):
@@ -104,6 +105,17 @@ class Chain:
         for i, (r, layer) in enumerate(zip(rank, self.nested_layers, strict=True)):
             checks.rank(function, r, layer.R, name=f"rank[{i}]")
         return tuple(map(int, rank))
+
+    def ranks_of_layers(self, ranks, function):
+        """`layer_ranks` of each of K ranks.
+
+        Raises
+        ------
+        RankError
+        """
+        if not isinstance(ranks, (tuple, list)) or not ranks:
+            raise RankError(f"{function}: ranks is {ranks!r}, expected a non-empty list of ranks")
+        return [self.layer_ranks(rank, function) for rank in ranks]
 
     def check(self, function, params, x=None):
         """Check the parameters' names, shapes and number type, and those of an input; everything must be finite.
@@ -184,16 +196,7 @@ class Chain:
         """
         function = f"{type(self).__name__}.forward_ranks"
         self.check(function, params, x)
-        if not isinstance(ranks, (tuple, list)) or not ranks:
-            raise RankError(f"{function}: ranks is {ranks!r}, expected a non-empty list of ranks")
-        ranks = [self.layer_ranks(rank, function) for rank in ranks]
-        below, layer, above = self.layers[: self.shared], self.layers[self.shared], self.layers[self.shared + 1 :]
-        h, trunk = run_forward(below, params, x, (), ops)
-        hs, context = layer.forward_ranks(params, h, [r[0] if r else None for r in ranks], ops)
-        logits, tails = zip(
-            *(run_forward(above, params, h, r[1:], ops) for h, r in zip(hs, ranks, strict=True)), strict=True
-        )
-        return np.stack(logits), RanksSaved(trunk, layer, context, tails)
+        return run_forward_ranks(self.layers, params, x, self.ranks_of_layers(ranks, function), ops)
 
     def backward_ranks(self, dlogits, saved, dhidden=None):
         """Gradients of K logits, summed.
@@ -210,14 +213,7 @@ class Chain:
         grads : dict of str to ndarray
         dx : ndarray, the shape of x
         """
-        trunk, layer, context, tails = saved
-        dhidden = [()] * len(tails) if dhidden is None else dhidden
-        grads, dhs = zip(
-            *(run_backward(dz, tail, dh) for dz, tail, dh in zip(dlogits, tails, dhidden, strict=True)), strict=True
-        )
-        dh, own = layer.backward_ranks(np.stack(dhs), context, trunk.ops)
-        below, dx = run_backward(dh, trunk)
-        return below | own | sum_grads(grads), dx
+        return run_backward_ranks(dlogits, saved, dhidden)
 
 
 def hidden(saved):
@@ -226,11 +222,11 @@ def hidden(saved):
 
 
 def run_forward(layers, params, x, ranks, ops):
-    """Run layers in order; `ranks` holds one rank for each layer that has one."""
+    """Run layers in order; `ranks` holds one rank for each nested layer."""
     ranks = iter(ranks)
     contexts, outputs = [], []
     for layer in layers:
-        x, context = layer.forward(params, x, next(ranks) if layer.ranked else None, ops)
+        x, context = layer.forward(params, x, layer.take(ranks), ops)
         contexts.append(context)
         outputs.append(x)
     return x, ChainSaved(tuple(layers), tuple(contexts), tuple(outputs), ops)
@@ -246,8 +242,36 @@ def run_backward(dy, saved, dhidden=()):
         if dhidden and isinstance(layer, Activation):
             dy = dy + dhidden.pop()
         dy, own = layer.backward(dy, context, saved.ops)
-        grads |= own
+        grads = sum_grads([grads, own])  # a parameter may serve in two layers
     return grads, dy
+
+
+def count_shared(layers):
+    """How many layers lie below the first one with a rank; of layers without any rank, all but the last."""
+    return next((i for i, layer in enumerate(layers) if layer.ranked), len(layers) - 1)
+
+
+def run_forward_ranks(layers, params, x, ranks, ops):
+    """Run layers at K ranks, each a tuple with one rank for each nested layer: those below the first of them once."""
+    shared = count_shared(layers)
+    below, layer, above = layers[:shared], layers[shared], layers[shared + 1 :]
+    h, trunk = run_forward(below, params, x, (), ops)
+    ranks = [iter(rank) for rank in ranks]
+    hs, context = layer.forward_ranks(params, h, [layer.take(rank) for rank in ranks], ops)
+    ys, tails = zip(*(run_forward(above, params, h, rank, ops) for h, rank in zip(hs, ranks, strict=True)), strict=True)
+    return np.stack(ys), RanksSaved(trunk, layer, context, tails)
+
+
+def run_backward_ranks(dys, saved, dhidden=None):
+    """Gradients by name of K outputs, summed, and the cotangent of the input; `dhidden`: K times `run_backward`'s."""
+    trunk, layer, context, tails = saved
+    dhidden = [()] * len(tails) if dhidden is None else dhidden
+    grads, dhs = zip(
+        *(run_backward(dy, tail, dh) for dy, tail, dh in zip(dys, tails, dhidden, strict=True)), strict=True
+    )
+    dh, own = layer.backward_ranks(np.stack(dhs), context, trunk.ops)
+    below, dx = run_backward(dh, trunk)
+    return sum_grads([below, own, *grads]), dx
 
 
 def check_nested(function, nested, count):

@@ -8,12 +8,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nsn_ref.scalars import zeros
+
 
 class Layer:
     """A layer without parameters or ranks; the others add theirs."""
 
     stems = ()  # of the operations that it calls
     ranked = False  # whether it has components to choose from: then it also has `R`, their number
+
+    @property
+    def nested_layers(self):
+        """The layers with a rank: this one, or none."""
+        return (self,) if self.ranked else ()
+
+    def take(self, ranks):
+        """What it runs at: the next of an iterator over the ranks of nested layers, or None."""
+        return next(ranks) if self.ranked else None
 
     def shapes(self):
         """Shape of every parameter by its name."""
@@ -53,24 +64,24 @@ class Dense(Layer):
     d_in: int
     d_out: int
     gain: float  # the square of the scale that the activation after it takes away: 2 for relu, 1 for none
+    bias: bool = True  # without, b is zero and no parameter
 
     def shapes(self):
         """Shape of every parameter by its name."""
-        return {f"{self.key}.W": (self.d_out, self.d_in), f"{self.key}.b": (self.d_out,)}
+        return _named(self, "W", ((self.d_out, self.d_in), (self.d_out,)))
 
     def init(self, rng, initialisation):
         """W ~ N(0, gain / d_in), b = 0."""
-        W = random_matrix(rng, self.d_out, self.d_in, self.gain)
-        return {f"{self.key}.W": W, f"{self.key}.b": np.zeros(self.d_out)}
+        return _named(self, "W", (random_matrix(rng, self.d_out, self.d_in, self.gain), np.zeros(self.d_out)))
 
     def forward(self, params, x, rank, ops):
         """y = x W^T + b."""
-        return ops.dense_forward(x, params[f"{self.key}.W"], params[f"{self.key}.b"])
+        return ops.dense_forward(x, *_arguments(self, "W", params))
 
     def backward(self, dy, saved, ops):
         """Cotangent of the input, and gradients by parameter name."""
-        dx, dW, db = ops.dense_backward(dy, saved)
-        return dx, {f"{self.key}.W": dW, f"{self.key}.b": db}
+        dx, *grads = ops.dense_backward(dy, saved)
+        return dx, _named(self, "W", grads)
 
 
 @dataclass(frozen=True)
@@ -84,42 +95,53 @@ class NestedLinear(Layer):
     d_out: int
     R: int
     gain: float
+    bias: bool = True  # without, b is zero and no parameter
 
     def shapes(self):
         """Shape of every parameter by its name."""
         shapes = (self.R, self.d_in), (self.d_out, self.R), (self.d_out,)
-        return dict(zip(self._names(), shapes, strict=True))
+        return _named(self, "AB", shapes)
 
     def init(self, rng, initialisation):
         """A and B by `random_factors` or `svd_factors`, b = 0."""
         A, B = FACTORS[initialisation](rng, self.d_out, self.d_in, self.R, self.gain)
-        return dict(zip(self._names(), (A, B, np.zeros(self.d_out)), strict=True))
+        return _named(self, "AB", (A, B, np.zeros(self.d_out)))
 
     def forward(self, params, x, rank, ops):
         """y = B_r (A_r x) + b."""
-        return ops.nested_linear_forward(x, *(params[name] for name in self._names()), rank)
+        return ops.nested_linear_forward(x, *_arguments(self, "AB", params), rank)
 
     def backward(self, dy, saved, ops):
         """Cotangent of the input, and gradients by parameter name."""
         dx, *grads = ops.nested_linear_backward(dy, saved)
-        return dx, dict(zip(self._names(), grads, strict=True))
+        return dx, _named(self, "AB", grads)
 
     def forward_ranks(self, params, x, ranks, ops):
         """Outputs (K, ...) at K ranks, in one pass."""
-        return ops.multirank_linear_forward(x, *(params[name] for name in self._names()), ranks)
+        return ops.multirank_linear_forward(x, *_arguments(self, "AB", params), ranks)
 
     def backward_ranks(self, dys, saved, ops):
         """Gradients of K outputs, summed, in one pass."""
         dx, *grads = ops.multirank_linear_backward(dys, saved)
-        return dx, dict(zip(self._names(), grads, strict=True))
+        return dx, _named(self, "AB", grads)
 
     @property
     def first_factor(self):
         """Name of A."""
         return f"{self.key}.A"
 
-    def _names(self):
-        return f"{self.key}.A", f"{self.key}.B", f"{self.key}.b"
+
+def _named(layer, factors, values):
+    """Values of the factors and of the bias by parameter name; that of a bias which is no parameter is left out."""
+    *matrices, b = values
+    named = {f"{layer.key}.{factor}": value for factor, value in zip(factors, matrices, strict=True)}
+    return named | ({f"{layer.key}.b": b} if layer.bias else {})
+
+
+def _arguments(layer, factors, params):
+    """The factors and the bias of a linear layer, in order."""
+    matrices = [params[f"{layer.key}.{factor}"] for factor in factors]
+    return *matrices, params[f"{layer.key}.b"] if layer.bias else zeros(layer.d_out, matrices[0])
 
 
 # name of the activation: the stem of its operation, and the options that it is called with
