@@ -51,7 +51,8 @@ class StepRecord(NamedTuple):
 def start(net, config):
     """The state at step 0: parameters drawn from the seed."""
     params = net.init(samplers.generator(config.seed, "parameters"), config.dtype, config.initialisation)
-    m, v = ({name: np.zeros_like(p) for name, p in params.items()} for _ in range(2))
+    # pages of `zeros`, unlike those of `zeros_like`, take no memory until something is written to them
+    m, v = ({name: np.zeros(p.shape, p.dtype) for name, p in params.items()} for _ in range(2))
     objective = config.objective.start(net.R, params["s"])
     return TrainState(0, params, m, v if config.optimizer == "adamw" else {}, objective)
 
