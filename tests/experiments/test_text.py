@@ -51,5 +51,5 @@ def test_bad_input(tmp_path, call, error, message):
 
 def test_an_empty_text(tmp_path):
     (tmp_path / "empty.txt").write_bytes(b"")
-    with pytest.raises(DataError, match="empty.txt: the text is empty"):
+    with pytest.raises(DataError, match=r"empty\.txt: the text is empty"):
         load_text(tmp_path / "empty.txt")
