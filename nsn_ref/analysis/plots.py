@@ -40,7 +40,7 @@ def accuracy_against_flops(rows, title):
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.margins(y=0.1)
     axes.legend(loc="lower right")
-    return _png(figure)
+    return png(figure)
 
 
 def log_variances(steps, s, ranks, title):
@@ -64,7 +64,7 @@ def log_variances(steps, s, ranks, title):
     axes.axhline(0, color="black", linewidth=0.5)
     axes.set(xlabel="training step", ylabel=r"log-variance $s_r = \ln \sigma_r^2$")
     axes.legend(ncols=2, fontsize=8)
-    return _png(figure)
+    return png(figure)
 
 
 def component_energies(energies, title):
@@ -84,7 +84,7 @@ def component_energies(energies, title):
         draw_line(axes, range(1, len(values) + 1), values, i, name)
     axes.set(xlabel="component i", ylabel=r"energy $\|b_i\| \, \|a_i\|$", yscale="log")
     axes.legend()
-    return _png(figure)
+    return png(figure)
 
 
 def new_figure(title):
@@ -114,7 +114,8 @@ def _spread(items, count):
     return [items[round(i * (len(items) - 1) / (count - 1))] for i in range(count)]
 
 
-def _png(figure):
+def png(figure):
+    """A figure as PNG bytes; without what changes from one version of Matplotlib to the next."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()

@@ -5,12 +5,33 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Run an experiment of the documentation again.")
+from nsn_ref.experiments.registry import EXPERIMENTS
+
+app = typer.Typer(no_args_is_help=True, help="Run an experiment and write its page.")
+
+RECORDS = Path("runs/records")
+RESULTS = Path("runs/results")
 
 
-@app.callback()
-def group():
-    """Keep `digits` a command of its own, although it is the only one."""
+@app.callback(invoke_without_command=True)
+def group(
+    list_all: Annotated[bool, typer.Option("--list", help="Say what each experiment is, and exit.")] = False,
+):
+    """Run an experiment of the documentation again."""
+    if not list_all:
+        return
+    from rich.table import Table
+
+    from nsn_ref.cli.console import console
+    from nsn_ref.experiments.registry import experiment
+
+    table = Table("name", "source", "what")
+    table.add_row("digits", "Fig. 2 and 4", "one nested network against specialists, dense networks and truncation")
+    for name in EXPERIMENTS:
+        chosen = experiment(name)
+        table.add_row(name, chosen.source, chosen.summary)
+    console().print(table)
+    raise typer.Exit()
 
 
 @app.command()
@@ -47,3 +68,64 @@ def digits(
     )
     for path in report.write(out, record):
         typer.echo(f"wrote {path}")
+
+
+def command(name):
+    """The command of an experiment of the registry."""
+
+    def run(
+        smoke: Annotated[bool, typer.Option("--smoke", help="Seconds: to see that all works.")] = False,
+        quick: Annotated[bool, typer.Option("--quick", help="Minutes: the default.")] = False,
+        full: Annotated[bool, typer.Option("--full", help="As long as it takes.")] = False,
+        seeds: Annotated[int | None, typer.Option(help="How often each cell is run.")] = None,
+        data: Annotated[
+            str | None,
+            typer.Option(help="digits, iris, wine, breast_cancer, FILE.npz (x, y) or FILE.csv (label last)."),
+        ] = None,
+        workers: Annotated[int | None, typer.Option(help="Cells at once. Default: one for each core.")] = None,
+        records: Annotated[Path, typer.Option(help="Folder of finished cells, which are not run again.")] = RECORDS,
+        out: Annotated[Path, typer.Option(help="Folder of pages.")] = RESULTS,
+    ):
+        import shlex
+        from functools import partial
+
+        from nsn_ref.cli.cells import cells_left
+        from nsn_ref.errors import OptionError
+        from nsn_ref.experiments import processes
+        from nsn_ref.experiments.plan import plan
+        from nsn_ref.experiments.records import Store
+        from nsn_ref.experiments.report import write_results
+        from nsn_ref.experiments.runner import complete
+        from nsn_ref.files import made_folder
+
+        forms = [form for form, asked in {"smoke": smoke, "quick": quick, "full": full}.items() if asked]
+        if len(forms) > 1:
+            raise OptionError(f"{name}: got --{' and --'.join(forms)}, expected one of them")
+        (form,) = forms or ["quick"]
+        tasks = plan(name, form, seeds=seeds, data=data)
+        made_folder(out)  # before minutes of training rather than after
+        execute = partial(processes.execute, workers=processes.cores() if workers is None else workers)
+        with cells_left(name) as progress:
+            finished = complete(tasks, Store(records), execute, progress=progress)
+        chosen = {"--seeds": seeds, "--data": data}
+        typed = [f"--{form}"] * (form != "quick")
+        typed += [str(part) for pair in chosen.items() if pair[1] is not None for part in pair]
+        facts = {
+            "experiment": name,
+            "command": shlex.join(["nsn-ref", "experiment", name, *typed]),
+            "data": tasks[0].data and tasks[0].data.name,
+        }
+        for path in write_results(out, facts, finished):
+            typer.echo(f"wrote {path}")
+
+    run.__doc__ = f"""Run the cells of {name} that have no record yet, and write its page.
+
+    What it is: [bold]nsn-ref experiment --list[/bold]
+
+    Example: [bold]nsn-ref experiment {name} --smoke[/bold]
+    """
+    return run
+
+
+for name in EXPERIMENTS:
+    app.command(name=name)(command(name))
