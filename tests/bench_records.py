@@ -33,6 +33,7 @@ def machine():
         "cores": 2,
         "system": "Linux x86_64",
         "blas": {"library": "openblas", "version": "0.3", "file": "libopenblas.so", "threads": 2},
+        "step_blas": {"library": "mkl", "version": "2026", "file": "libmkl_rt.so"},
         "versions": {"nsn_ref": "0.1.0"},
         "peers": {"torch": None, "jax": "0.10"},
     }

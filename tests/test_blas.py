@@ -73,7 +73,7 @@ def test_mkl_that_is_not_there_is_refused(monkeypatch):
     monkeypatch.setenv(blas.VARIABLE, "mkl")
     monkeypatch.setattr(blas, "mkl_path", lambda: None)
     blas.mkl_blas.cache_clear()
-    with pytest.raises(OptionError, match="blas: NSN_REF_BLAS is 'mkl', expected its libmkl_rt.so, which"):
+    with pytest.raises(OptionError, match=r"blas: NSN_REF_BLAS is 'mkl', expected its libmkl_rt\.so, which"):
         blas.check()
 
 

@@ -15,7 +15,7 @@ class Plan:
     Parameters
     ----------
     against : tuple of str
-        Names of other engines.
+        Names of other engines, or their aliases.
     dtype : {"float32", "float64"}
     threads : int, >= 1
         Of every engine.
@@ -39,7 +39,7 @@ class Plan:
     say: object = print
 
     def __post_init__(self):
-        engines.check("bench", self.against)
+        object.__setattr__(self, "against", engines.named("bench", self.against))
         checks.choice("bench", "--dtype", self.dtype, ("float32", "float64"))
         checks.integer("bench", "--threads", self.threads, 1)
         if self.repeats is not None:

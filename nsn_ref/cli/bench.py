@@ -15,7 +15,9 @@ def bench(
     ] = "step",
     against: Annotated[
         str,
-        typer.Option(help="Engines, separated by commas: torch, torch-compile, jax, reference, operations, sklearn."),
+        typer.Option(
+            help="Engines, by commas: torch, torch-compile, jax, reference (or numpy), operations, ours-mkl, sklearn."
+        ),
     ] = "torch,torch-compile,jax,reference,sklearn",
     dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
     threads: Annotated[int, typer.Option(help="Of every engine.")] = 2,

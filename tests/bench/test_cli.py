@@ -80,7 +80,7 @@ def test_a_typed_error_is_one_message_and_status_2():
 
 def test_help_lists_every_benchmark_and_the_default_engines():
     _, output = run("--help")
-    words = output.translate(str.maketrans("│,.;", "    ")).split()
+    words = output.translate(str.maketrans("│,.;()", "      ")).split()
     assert all(name in words for name in (*names.NAMES, *engines.ENGINES) if name != "ours")
     assert ",".join(PEERS) in output.replace("\n", "").replace("│", "").replace(" ", "")
 

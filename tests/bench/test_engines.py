@@ -22,6 +22,16 @@ def test_plan_leaves_out_what_is_absent_and_what_takes_no_step(monkeypatch):
     assert plan.contestants(engines.DIGITS) == ("ours", "torch", "sklearn")
 
 
+def test_numpy_is_the_reference():
+    assert Plan(("numpy", "torch")).against == ("reference", "torch")
+
+
+def test_what_is_installed_has_a_version(monkeypatch):
+    assert engines.installed("reference") and not engines.ENGINES["reference"].distribution
+    monkeypatch.setitem(engines.ENGINES, "jax", engines.Engine("jax_jit", "no-such-distribution", None))
+    assert not engines.installed("jax") and engines.version("jax") is None
+
+
 @pytest.mark.parametrize(
     "options, message",
     [
@@ -102,7 +112,7 @@ def test_recipe_is_that_of_the_command(monkeypatch, tmp_path):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_all_engines_agree_where_their_frameworks_are_installed(dtype):
     """A small paired benchmark; it fails on errors and unequal results only, never on a time."""
-    plan = Plan(("operations", "reference", "torch", "torch-compile", "jax"), dtype, threads=2, quick=True)
+    plan = Plan(("ours-mkl", "operations", "reference", "torch", "torch-compile", "jax"), dtype, threads=2, quick=True)
     assert not plan.absent
     with hire(plan.contestants(engines.STEPPING), plan) as crew:
         record = contest(Cell((64, 128, 128, 10), 32, (32, 8), 64, dtype=dtype), crew, plan)

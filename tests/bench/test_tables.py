@@ -41,12 +41,21 @@ def test_times_of_a_step():
 def test_targets_take_the_fastest_peer_of_each_network():
     ratios, reached = targets.tables(step_record(TIMES))
     best = [0.5 / 0.2, 1.1, 3.0 / 4.0, 60 / 50]
-    assert row(ratios, "best peer")[1:5] == tuple(f"{r:.2f}" for r in best)
+    assert row(ratios, "best peer / ours")[1:5] == tuple(f"{r:.2f}" for r in best)
     assert row(reached, "best peer / ours, the worst network")[1:] == ("1.00", "0.75", "no")
     mean = math.prod(best) ** 0.25
     assert row(reached, "best peer / ours, geometric mean")[1:] == ("1.50", f"{mean:.2f}", "no")
     assert row(reached, "best peer / ours, the smallest network")[1:] == ("3.00", "2.50", "no")
     assert row(reached, "reference / ours, the worst network")[1:] == ("1.00", "1.50", "yes")
+
+
+def test_targets_with_mkl_are_beside_those_with_the_default():
+    times = [each | {"ours-mkl": [each["ours"][0] / 2]} for each in TIMES]
+    ratios, reached = targets.tables(step_record(times))
+    best = [0.5 / 0.05, 2.2, 3.0 / 2.0, 60 / 25]
+    assert row(ratios, "best peer / ours-mkl")[1:5] == tuple(f"{r:.2f}" for r in best)
+    assert row(reached, "best peer / ours-mkl, the worst network")[1:] == ("1.20", "1.50", "yes")
+    assert row(reached, "best peer / ours-mkl, geometric mean")[1] == "2.00"
 
 
 def test_targets_are_for_all_four_networks_in_float32():

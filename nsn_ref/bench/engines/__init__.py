@@ -1,6 +1,7 @@
 """The engines, one file each. A file has ``make(task)``, which returns a `Steps`; a framework is imported inside it."""
 
-import importlib.util
+import contextlib
+import importlib.metadata
 from typing import NamedTuple
 
 from nsn_ref import checks
@@ -10,8 +11,7 @@ class Engine(NamedTuple):
     """Where an engine is found."""
 
     module: str  # in this package
-    needs: str | None  # the module that must be installed
-    distribution: str | None  # its name on PyPI, which knows the version
+    distribution: str | None  # the name on PyPI of what must be installed
     digits: str | None  # the module that trains on digits, if there is one
 
 
@@ -46,33 +46,41 @@ class Steps:
 
 
 ENGINES = {
-    "ours": Engine("ours", None, None, "digits_ours"),
-    "operations": Engine("operations", None, None, None),
-    "reference": Engine("reference", None, None, "digits_reference"),
-    "torch": Engine("torch_eager", "torch", "torch", "digits_torch"),
-    "torch-compile": Engine("torch_compiled", "torch", "torch", None),
-    "jax": Engine("jax_jit", "jax", "jax", None),
-    "sklearn": Engine("", "sklearn", "scikit-learn", "digits_sklearn"),  # it has no nested step
+    "ours": Engine("ours", None, "digits_ours"),
+    "ours-mkl": Engine("ours_mkl", "mkl", None),
+    "operations": Engine("operations", None, None),
+    "reference": Engine("reference", None, "digits_reference"),
+    "torch": Engine("torch_eager", "torch", "digits_torch"),
+    "torch-compile": Engine("torch_compiled", "torch", None),
+    "jax": Engine("jax_jit", "jax", None),
+    "sklearn": Engine("", "scikit-learn", "digits_sklearn"),  # it has no nested step
 }
+ALIASES = {"numpy": "reference"}
 STEPPING = tuple(name for name, engine in ENGINES.items() if engine.module)
 DIGITS = tuple(name for name, engine in ENGINES.items() if engine.digits)
 
 
-def check(function, names):
-    """Check names of engines.
+def named(function, names):
+    """Names of engines, aliases among them, as keys of `ENGINES`.
 
     Raises
     ------
     OptionError
     """
     for name in names:
-        checks.choice(function, "--against", name, tuple(ENGINES))
+        checks.choice(function, "--against", name, (*ENGINES, *ALIASES))
+    return tuple(ALIASES.get(name, name) for name in names)
 
 
 def installed(name):
     """Whether an engine can be used here."""
-    needs = ENGINES[name].needs
-    return needs is None or importlib.util.find_spec(needs) is not None
+    return ENGINES[name].distribution is None or version(name) is not None
+
+
+def version(name):
+    """The version of what an engine needs; None if it is not installed."""
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.version(ENGINES[name].distribution)
 
 
 def path(module):
