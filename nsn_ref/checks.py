@@ -179,6 +179,39 @@ def number(function, name, value, like):
     _finite(function, name, value)
 
 
+def attention(function, sizes, mask, scale, window):
+    """Check what attention takes beside its arrays: `sizes` of T queries and H heads, S keys and G heads.
+
+    Raises
+    ------
+    ShapeError, DTypeError, OptionError
+    """
+    T, H, S, G = (sizes[axis] for axis in "THSG")
+    if S < T or G == 0 or H % G:
+        raise ShapeError(
+            f"{function}: k has {S} positions and {G} heads, expected at least the {T} positions of q and a divisor of "
+            f"its {H} heads"
+        )
+    if mask is not None:
+        booleans(function, "mask", mask, (sizes["n"], S))
+    if scale is not None:
+        between(function, "scale", scale)
+    if window is not None:
+        integer(function, "window", window, 1)
+
+
+def rotation(function, sizes):
+    """Check that a rotation of P pairs of coordinates fits into heads of width D.
+
+    Raises
+    ------
+    ShapeError
+    """
+    P, D = sizes["P"], sizes["D"]
+    if 2 * P > D:
+        raise ShapeError(f"{function}: cos has {P} columns, expected P with 2 P <= D = {D}, the width of a head of x")
+
+
 def not_empty(function, name, array):
     """Check that an array has an element: the mean over none does not exist.
 

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 
 from nsn_ref import checks
-from nsn_ref.errors import ShapeError
 from nsn_ref.scalars import masked_softmax, number, rsqrt
 
 
@@ -55,7 +54,11 @@ def causal_attention_forward(q, k, v, mask=None, scale=None, window=None):
     Source: Vaswani et al., arXiv:1706.03762, Eq. 1 and sec. 3.2.3 (causal); groups: Ainslie et al., arXiv:2305.13245,
     sec. 2.2; window: Beltagy et al., arXiv:2004.05150, sec. 3.1, on one side.
     """
-    seen, scale = _arguments(q, k, v, mask, scale, window)
+    name = "causal_attention_forward"
+    sizes = checks.arrays(name, q=(q, "n T H D"), k=(k, "n S G D"), v=(v, "n S G D"))
+    checks.attention(name, sizes, mask, scale, window)
+    seen = _seen(sizes, mask, window)
+    scale = rsqrt(number(sizes["D"], like=q)) if scale is None else number(scale, like=q)
     (n, T, H, _), (_, S, G, _) = q.shape, k.shape
     z = _by_group(q, G) @ _by_group(k, G).swapaxes(2, 3) * scale
     p = masked_softmax(z.reshape(n, H, T, S), seen)
@@ -96,26 +99,15 @@ def causal_attention_backward(dy, saved):
     return _by_position(dq, q.shape), _by_position(dk, k.shape), _by_position(dv, v.shape)
 
 
-def _arguments(q, k, v, mask, scale, window):
-    """Where a query may see a key, (n, 1, T, S), and the scale as a number beside q."""
-    name = "causal_attention_forward"
-    sizes = checks.arrays(name, q=(q, "n T H D"), k=(k, "n S G D"), v=(v, "n S G D"))
-    T, H, S, G = (sizes[axis] for axis in "THSG")
-    if S < T or G == 0 or H % G:
-        raise ShapeError(f"{name}: k has shape {k.shape}, expected (n, S, G, D) with S >= {T} and G a divisor of {H}")
+def _seen(sizes, mask, window):
+    """Where a query may see a key: booleans, (n, 1, T, S)."""
+    n, T, S = (sizes[axis] for axis in "nTS")
     position, key = np.arange(S - T, S)[:, None], np.arange(S)
     seen = key <= position
     if window is not None:
-        checks.integer(name, "window", window, 1)
         seen &= key > position - window
-    seen = np.broadcast_to(seen, (sizes["n"], 1, T, S))
-    if mask is not None:
-        checks.booleans(name, "mask", mask, (sizes["n"], S))
-        seen = seen & mask[:, None, None, :]
-    if scale is None:
-        return seen, rsqrt(number(sizes["D"], like=q))
-    checks.between(name, "scale", scale)
-    return seen, number(scale, like=q)
+    seen = np.broadcast_to(seen, (n, 1, T, S))
+    return seen if mask is None else seen & mask[:, None, None, :]
 
 
 def _by_group(x, G):

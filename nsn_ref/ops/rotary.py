@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 
 from nsn_ref import checks, scalars
-from nsn_ref.errors import ShapeError
 
 
 class RotarySaved(NamedTuple):
@@ -47,8 +46,7 @@ def rotary_forward(x, cos, sin):
     """
     table = "n T P" if getattr(cos, "ndim", None) == 3 else "T P"
     sizes = checks.arrays("rotary_forward", x=(x, "n T H D"), cos=(cos, table), sin=(sin, table))
-    if 2 * sizes["P"] > sizes["D"]:
-        raise ShapeError(f"rotary_forward: cos has shape {cos.shape}, expected (..., P) with 2 P <= D = {sizes['D']}")
+    checks.rotation("rotary_forward", sizes)
     return _rotate(x, cos, sin), RotarySaved(cos, sin, x.shape)
 
 

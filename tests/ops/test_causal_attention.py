@@ -158,9 +158,8 @@ def test_bad_input_is_named(rng):
     q, k, v = normal(rng, (2, 3, 6, 5), (2, 3, 2, 5), (2, 3, 2, 5))
     name = "causal_attention_forward"
     for shape in ((2, 2, 2, 5), (2, 3, 4, 5), (2, 3, 0, 5)):
-        with pytest.raises(
-            ShapeError, match=r"k has shape .*, expected \(n, S, G, D\) with S >= 3 and G a divisor of 6"
-        ):
+        got = rf"k has {shape[1]} positions and {shape[2]} heads"
+        with pytest.raises(ShapeError, match=rf"{name}: {got}, expected at least the 3 positions of q and a divisor of"):
             causal_attention_forward(q, np.ones(shape), np.ones(shape))
     with pytest.raises(
         ShapeError, match=rf"{name}: v has shape \(2, 3, 1, 5\), expected \(n, S, G, D\) = \(2, 3, 2, 5\)"
