@@ -1,8 +1,10 @@
 """Files that are either complete or not there."""
 
+import contextlib
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -66,6 +68,43 @@ def made_folder(path):
     return Path(path)
 
 
+@contextlib.contextmanager
+def new_folder(path):
+    """A folder that is either complete or not there: filled under a temporary name beside it, then renamed.
+
+    Parameters
+    ----------
+    path : str or Path
+        It must not exist, or be empty.
+
+    Yields
+    ------
+    Path
+        The folder to fill.
+
+    Raises
+    ------
+    FileError
+    """
+    path = Path(path)
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise FileError(f"{path}: exists already, expected a new folder")
+    try:
+        temporary = Path(tempfile.mkdtemp(dir=made_folder(path.parent), prefix=f".{path.name}.", suffix=PART))
+    except OSError as error:
+        raise FileError(f"{path}: cannot be made: {error.strerror}") from error
+    try:
+        yield temporary
+        temporary.chmod(0o777 & ~_umask())  # a temporary folder is readable by its owner only
+        temporary.rename(path)
+    except BaseException as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if isinstance(error, OSError) and not isinstance(error, FileError):
+            raise FileError(f"{path}: cannot be written: {error.strerror}") from error
+        raise
+    _sync_folder(path.parent)
+
+
 def read_bytes(path):
     """The content of a file.
 
@@ -95,6 +134,20 @@ def read_json(path):
 def sha256(content):
     """Hexadecimal SHA-256 of bytes."""
     return hashlib.sha256(content).hexdigest()
+
+
+def sha256_of_file(path):
+    """Hexadecimal SHA-256 of a file, read piece by piece.
+
+    Raises
+    ------
+    FileError
+    """
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise FileError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def _umask():

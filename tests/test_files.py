@@ -77,3 +77,35 @@ def test_bad_files_are_named(tmp_path):
     (tmp_path / "a.json").write_text('{"a": ')
     with pytest.raises(FileError, match=r"a\.json: is not JSON"):
         files.read_json(tmp_path / "a.json")
+
+
+def test_a_new_folder_is_complete_or_not_there(tmp_path):
+    with files.new_folder(tmp_path / "deep" / "out") as new:
+        (new / "a.txt").write_text("one")
+        assert not (tmp_path / "deep" / "out").exists()
+    assert names(tmp_path / "deep") == ["out"] and names(tmp_path / "deep" / "out") == ["a.txt"]
+    for error in (KeyboardInterrupt, ValueError):
+        with pytest.raises(error), files.new_folder(tmp_path / "other") as new:
+            (new / "a.txt").write_text("one")
+            raise error
+    assert names(tmp_path) == ["deep"]
+
+
+def test_a_new_folder_replaces_nothing(tmp_path):
+    (tmp_path / "out").mkdir()
+    with files.new_folder(tmp_path / "out") as new:  # empty: fine
+        (new / "a.txt").write_text("one")
+    with (
+        pytest.raises(FileError, match="out: exists already, expected a new folder"),
+        files.new_folder(tmp_path / "out"),
+    ):
+        pass
+    with pytest.raises(FileError, match="cannot be made"), files.new_folder(tmp_path / "out" / "a.txt" / "x"):
+        pass
+
+
+def test_hash_of_a_file(tmp_path):
+    (tmp_path / "a.txt").write_text("one")
+    assert files.sha256_of_file(tmp_path / "a.txt") == files.sha256(b"one")
+    with pytest.raises(FileError, match="cannot be read"):
+        files.sha256_of_file(tmp_path / "b.txt")
