@@ -134,6 +134,34 @@ class Chain:
         named = {key: (params[key], " ".join(map(str, shape))) for key, shape in shapes.items()}
         checks.arrays(function, **({} if x is None else {"x": (x, self.input_axes)}), **named)
 
+    def check_input(self, function, x):
+        """Check inputs to train on or to evaluate, whose number type need not be that of parameters.
+
+        Raises
+        ------
+        ShapeError, DTypeError, NonFiniteError
+        """
+        checks.float_arrays(function, x=(x, self.input_axes))
+
+    def check_targets(self, function, targets, loss, shape):
+        """Check what a loss compares logits of the given shape with.
+
+        Raises
+        ------
+        ShapeError, DTypeError, NonFiniteError, LabelError
+        """
+        if loss == "cross_entropy" and targets.dtype.kind in "iu":
+            checks.labels(function, "targets", targets, shape[:-1], shape[-1])
+            return
+        if loss == "cross_entropy" and targets.shape != shape:
+            got = f"dtype {targets.dtype} and shape {targets.shape}"
+            raise ShapeError(f"{function}: targets has {got}, expected integers {shape[:-1]} or probabilities {shape}")
+        checks.float_arrays(function, targets=(targets, " ".join(map(str, shape))))
+
+    def loss_arguments(self, function, targets, loss):
+        """What a loss takes beside logits: the targets in their shape, and its options."""
+        return targets, {}
+
     def forward(self, params, x, rank, ops=reference):
         """Logits at one rank.
 

@@ -9,7 +9,7 @@ from nsn_ref import ops as reference
 from nsn_ref.nets.chain import hidden
 from nsn_ref.nets.layers import sum_grads
 from nsn_ref.nets.regularisers import check_regularisers, penalties
-from nsn_ref.scalars import sqrt
+from nsn_ref.scalars import sqrt, zeros
 from nsn_ref.training.weighting import as_objective, check_objective, weigh
 
 # name of the loss: the stem of its operation
@@ -23,14 +23,14 @@ class LossAndGrads(NamedTuple):
     losses: np.ndarray  # (K,)
     logits: np.ndarray  # (K, n, C)
     grads: dict  # str to ndarray, ``s`` among them
-    dx: np.ndarray  # the shape of x
+    dx: np.ndarray | None  # the shape of x; None where x are tokens
     penalties: dict  # str to number: what each regulariser adds to the total
     state: dict  # str to ndarray: the objective's next state
 
 
 def loss_and_grads(
     net, params, x, targets, ranks, *, loss="cross_entropy", objective="uncertainty", state=None, regularisers=None,
-    stop_anchor=False, ops=reference,
+    stop_anchor=False, ops=reference, **given,
 ):  # fmt: skip
     """Evaluate a network at K ranks, weigh the losses, and differentiate the total.
 
@@ -39,9 +39,10 @@ def loss_and_grads(
     net : Chain
     params : dict of str to ndarray
     x : ndarray
-        In the shape of the network's `input_axes`.
+        In the shape of the network's `input_axes`; tokens (n, T) of a Decoder.
     targets : ndarray
-        Labels (n,), or targets in the shape of the logits.
+        Labels (n,), or targets in the shape of the logits. Of a Decoder labels (n, T), each of which the logits one
+        place before it predict; those of -100 do not count.
     ranks : sequence of K ranks
         Each an int or a tuple; the first one is the anchor, the others are its variants.
     loss : {"cross_entropy", "mean_squared_error"}
@@ -55,6 +56,8 @@ def loss_and_grads(
         Hold the anchor's outputs constant in the regularisers "logits" and "hidden".
     ops : module
         `nsn_ref.ops`, or `nsn_ref.kernels` for float32 and float64.
+    **given
+        What else the network's `forward_ranks` takes: of a Decoder mask and positions.
 
     Returns
     -------
@@ -71,23 +74,25 @@ def loss_and_grads(
     checks.choice("loss_and_grads", "loss", loss, tuple(LOSSES))
     objective = as_objective("loss_and_grads", objective)
     check_objective("loss_and_grads", net, objective)
-    check_regularisers("loss_and_grads", regularisers or {})
+    check_regularisers("loss_and_grads", regularisers or {}, net)
+    targets, options = net.loss_arguments("loss_and_grads", targets, loss)
 
-    logits, saved = net.forward_ranks(params, x, ranks, ops)
+    logits, saved = net.forward_ranks(params, x, ranks, ops, **given)
     loss_forward, loss_backward = (getattr(ops, f"{LOSSES[loss]}_{way}") for way in ("forward", "backward"))
-    losses, contexts = zip(*(loss_forward(z, targets) for z in logits), strict=True)
+    losses, contexts = zip(*(loss_forward(z, targets, **options) for z in logits), strict=True)
     losses = np.stack(losses)
     norms = _head_norms([loss_backward(1, c) for c in contexts], saved) if objective.kind == "gradnorm" else None
-    state = objective.start(net.R, params["s"]) if state is None else state
-    slots = [max(rank) if isinstance(rank, tuple) else rank for rank in ranks]
-    total, dlosses, ds, state = weigh(objective, losses, params["s"], slots, ops, state, norms)
-
+    s = params["s"] if "s" in params else zeros(net.R, like=losses)
+    state = objective.start(net.R, s) if state is None else state
     layer_ranks = [net.layer_ranks(rank) for rank in ranks]
+    slots = [max(own) if isinstance(rank, tuple | dict) else rank for rank, own in zip(ranks, layer_ranks, strict=True)]
+    total, dlosses, ds, state = weigh(objective, losses, s, slots, ops, state, norms)
+
     outputs = [hidden(tail) for tail in saved.tails]
     extra = penalties(regularisers or {}, net.nested_layers, params, layer_ranks, logits, outputs, stop_anchor)
     dlogits = np.stack([loss_backward(dloss, context) for dloss, context in zip(dlosses, contexts, strict=True)])
     grads, dx = net.backward_ranks(dlogits + extra.dlogits, saved, extra.dhidden)
-    grads = sum_grads([grads, extra.grads, {"s": ds}])
+    grads = sum_grads([grads, extra.grads, {"s": ds} if "s" in params else {}])
     return LossAndGrads(total + sum(extra.values.values()), losses, logits, grads, dx, extra.values, state)
 
 

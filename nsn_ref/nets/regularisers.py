@@ -9,7 +9,7 @@ import numpy as np
 
 from nsn_ref import checks
 from nsn_ref.errors import OptionError
-from nsn_ref.nets.layers import sum_grads
+from nsn_ref.nets.layers import Activation, sum_grads
 from nsn_ref.ops.hard_orthogonality import hard_orthogonality_backward, hard_orthogonality_forward
 from nsn_ref.ops.hidden_regularisation import hidden_regularisation_backward, hidden_regularisation_forward
 from nsn_ref.ops.logits_regularisation import logits_regularisation_backward, logits_regularisation_forward
@@ -28,8 +28,8 @@ class Penalties(NamedTuple):
     grads: dict  # str to ndarray: of first factors
 
 
-def check_regularisers(function, regularisers):
-    """Check names and coefficients.
+def check_regularisers(function, regularisers, net=None):
+    """Check names and coefficients, and where a network is given that it has what they regularise.
 
     Raises
     ------
@@ -40,6 +40,8 @@ def check_regularisers(function, regularisers):
     for name, coefficient in regularisers.items():
         checks.choice(function, "regularisers", name, REGULARISERS)
         checks.between(function, f"regularisers[{name!r}]", coefficient, 0, open_high=True)
+    if "hidden" in regularisers and net is not None and not any(isinstance(layer, Activation) for layer in net.layers):
+        raise OptionError(f"{function}: regularisers has 'hidden', expected a network with activations in its chain")
 
 
 def penalties(regularisers, layers, params, ranks, logits, hidden, stop_anchor=False):

@@ -9,8 +9,9 @@ import warnings
 import numpy as np
 
 from nsn_ref import checks
-from nsn_ref.errors import DataError, DivergedError, DTypeError, OptionError, ShapeError
+from nsn_ref.errors import DataError, DivergedError, DTypeError, OptionError
 from nsn_ref.nets.chain import Chain
+from nsn_ref.nets.regularisers import check_regularisers
 from nsn_ref.training import samplers
 from nsn_ref.training.checkpoint import has_checkpoint
 from nsn_ref.training.config import TrainConfig
@@ -25,15 +26,20 @@ from nsn_ref.training.steppers import make_stepper
 from nsn_ref.training.weighting import check_objective
 
 
-def train(net, data, config, *, out=None, resume=False, held_out=None, progress=True, callback=None):
+def train(
+    net, data, config, *, params=None, out=None, resume=False, held_out=None, progress=True, callback=None
+):  # fmt: skip
     """Train a network.
 
     Parameters
     ----------
-    net : MLP or ConvNet
+    net : MLP, ConvNet or Decoder
     data : (x, targets)
-        All rows: floats in the shape of the network's input, and labels (or targets in the shape of the logits).
+        All rows: floats in the shape of the network's input, and labels (or targets in the shape of the logits). Of a
+        Decoder tokens (n, T) and labels (n, T), for a start the tokens themselves; -100 where none is to be predicted.
     config : TrainConfig
+    params : dict of str to ndarray, optional
+        What to start from, as surgery gives it. Default: drawn from the seed.
     out : str or Path, optional
         Folder for the checkpoint and the metrics; it is made. Without it nothing is written.
     resume : bool
@@ -67,8 +73,10 @@ def train(net, data, config, *, out=None, resume=False, held_out=None, progress=
     kept = None if held_out is None else check_data("held_out", net, held_out, config)
     steps = config.total_steps(samplers.steps_per_epoch(len(x), config.batch_size))
     check_length(net, config, steps)
-    fingerprint = _sha256(x, targets)
-    state, records, folder = _begin(net, config, fingerprint, out, resume)
+    if params is not None:
+        net.check("train", params)
+    fingerprint = _sha256(x, targets, *(params or {}).values())  # of all that the run is given beside options
+    state, records, folder = _begin(net, config, params, fingerprint, out, resume)
     if kept is not None:
         save_held_out(folder, *kept)
     log = MetricsLog(folder, records)
@@ -137,14 +145,14 @@ def _record(stepper, config, steps):
         "total": last.total,
         "grad_norm": last.grad_norm if math.isfinite(last.grad_norm) else None,
     }
-    if state.step % config.log_s_every == 0 or state.step == steps:
+    if "s" in state.params and (state.step % config.log_s_every == 0 or state.step == steps):
         record["s"] = [float(s_r) for s_r in state.params["s"]]
     return record
 
 
 def _check_kinds(net, config):
     if not isinstance(net, Chain):
-        raise OptionError(f"train: net is {net!r}, expected an MLP or a ConvNet")
+        raise OptionError(f"train: net is {net!r}, expected an MLP, a ConvNet or a Decoder")
     if not isinstance(config, TrainConfig):
         raise OptionError(f"train: config is {config!r}, expected a TrainConfig")
 
@@ -171,20 +179,13 @@ def check_data(name, net, data, config):
     if not isinstance(data, (tuple, list)) or len(data) != 2:
         raise DataError(f"train: {name} is a {type(data).__name__}, expected a pair (x, targets)")
     x, targets = data
-    checks.float_arrays("train", x=(x, net.input_axes))
+    net.check_input("train", x)
     if not isinstance(targets, np.ndarray):
         raise DTypeError(f"train: targets is a {type(targets).__name__}, expected a numpy.ndarray")
     rows = len(targets) if targets.ndim else 0
     if len(x) == 0 or len(x) != rows:
         raise DataError(f"train: x has {len(x)} rows and targets {rows}, expected as many, and at least one")
-    shape = net.logits_shape(x.shape)
-    if config.loss == "cross_entropy" and targets.dtype.kind in "iu":
-        checks.labels("train", "targets", targets, shape[:-1], shape[-1])
-        return _rounded("x", x, config.dtype), targets
-    if config.loss == "cross_entropy" and targets.shape != shape:
-        got = f"dtype {targets.dtype} and shape {targets.shape}"
-        raise ShapeError(f"train: targets has {got}, expected integers {shape[:-1]} or probabilities {shape}")
-    checks.float_arrays("train", targets=(targets, " ".join(map(str, shape))))
+    net.check_targets("train", targets, config.loss, net.logits_shape(x.shape))
     return _rounded("x", x, config.dtype), _rounded("targets", targets, config.dtype)
 
 
@@ -199,13 +200,14 @@ def check_length(net, config, steps):
     if config.warmup_steps > steps:
         raise OptionError(f"train: warmup_steps is {config.warmup_steps}, expected at most the {steps} steps")
     check_objective("train", net, config.objective)
+    check_regularisers("train", config.regularisers, net)
 
 
-def _begin(net, config, fingerprint, out, resume):
+def _begin(net, config, params, fingerprint, out, resume):
     """The state, the records so far, and the folder: of a new run, or of the one to resume."""
     folder = None if out is None else ready_folder(out, resume)
     if folder is None or not has_checkpoint(folder):
-        return start(net, config), [], folder
+        return start(net, config, params), [], folder
     run, state, facts = read_run(folder)
     for name, got, expected in (
         ("net", net, run.net),
@@ -220,7 +222,9 @@ def _begin(net, config, fingerprint, out, resume):
 
 
 def _rounded(name, array, dtype):
-    """The array in the dtype of the run, checked again: a float64 may be too large for a float32."""
+    """Floats in the dtype of the run, checked again: a float64 may be too large for a float32. Integers as they are."""
+    if array.dtype.kind in "iu":
+        return array
     with np.errstate(over="ignore"):
         array = array.astype(dtype)
     checks.arrays("train", **{name: (array, " ".join(map(str, array.shape)))})

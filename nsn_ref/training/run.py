@@ -12,19 +12,20 @@ from nsn_ref import blas, checks
 from nsn_ref.errors import FileError, NSNError, OptionError
 from nsn_ref.files import made_folder, remove_leftovers
 from nsn_ref.nets.convnet import ConvNet
+from nsn_ref.nets.decoder import Decoder
 from nsn_ref.nets.mlp import MLP
 from nsn_ref.training.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from nsn_ref.training.config import TrainConfig
 from nsn_ref.training.metrics import read_metrics
 from nsn_ref.training.step import TrainState
 
-NETS = {"MLP": MLP, "ConvNet": ConvNet}
+NETS = {"MLP": MLP, "ConvNet": ConvNet, "Decoder": Decoder}
 
 
 class Run(NamedTuple):
     """A network and how it was trained."""
 
-    net: object  # MLP or ConvNet
+    net: object  # one of NETS
     params: dict  # str to ndarray
     config: TrainConfig
     metrics: list  # one dict for each step done

@@ -48,12 +48,14 @@ class StepRecord(NamedTuple):
     grad_norm: float  # before clipping, the log-variances left out
 
 
-def start(net, config):
-    """The state at step 0: parameters drawn from the seed."""
-    params = net.init(samplers.generator(config.seed, "parameters"), config.dtype, config.initialisation)
+def start(net, config, params=None):
+    """The state at step 0: the parameters given, or drawn from the seed."""
+    if params is None:
+        params = net.init(samplers.generator(config.seed, "parameters"), config.dtype, config.initialisation)
+    params = {name: params[name].astype(config.dtype) for name in net.shapes()}
     # pages of `zeros`, unlike those of `zeros_like`, take no memory until something is written to them
     m, v = ({name: np.zeros(p.shape, p.dtype) for name, p in params.items()} for _ in range(2))
-    objective = config.objective.start(net.R, params["s"])
+    objective = config.objective.start(net.R, np.zeros(net.R, config.dtype))
     return TrainState(0, params, m, v if config.optimizer == "adamw" else {}, objective)
 
 
@@ -127,7 +129,7 @@ def _gradients(net, config, state, x, targets, ranks, engine):
     check_losses(ranks, out.losses, out.total)
     weights = {name: g for name, g in out.grads.items() if name != "s"}
     clipped, norm = clip_by_global_norm(weights, config.clip)
-    return out, clipped | {"s": out.grads["s"]}, norm
+    return out, out.grads | clipped, norm
 
 
 def _update(config, optimizers, state, name, g, lr):

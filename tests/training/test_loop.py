@@ -271,7 +271,7 @@ def test_bad_options_are_refused_before_anything_is_written(rng, tmp_path):
     headless = MLP((5, 3), R=7, nested=(True,))
     for net, config, options, message in (
         (headless, TrainConfig(steps=2, objective="gradnorm"), {}, "gradnorm', expected a network with a layer after"),
-        ("MLP", TrainConfig(steps=2), {}, "net is 'MLP', expected an MLP or a ConvNet"),
+        ("MLP", TrainConfig(steps=2), {}, "net is 'MLP', expected an MLP, a ConvNet or a Decoder"),
         (NET, {"steps": 2}, {}, "config is {'steps': 2}, expected a TrainConfig"),
         (NET, TrainConfig(steps=2), {"out": None, "resume": True}, "out is None, expected a folder"),
         (NET, TrainConfig(steps=2), {"out": None, "held_out": data}, "out is None, expected a folder"),

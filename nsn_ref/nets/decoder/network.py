@@ -7,7 +7,7 @@ import numpy as np
 
 from nsn_ref import checks
 from nsn_ref import ops as reference
-from nsn_ref.errors import OptionError, RankError, ShapeError
+from nsn_ref.errors import LabelError, OptionError, RankError, ShapeError
 from nsn_ref.nets.chain import Chain, run_forward, run_forward_ranks
 from nsn_ref.nets.decoder.attention import Attention
 from nsn_ref.nets.decoder.composites import Fan, Residual, Series
@@ -18,6 +18,8 @@ from nsn_ref.nets.decoder.norm import Norm
 from nsn_ref.nets.decoder.sequences import Sequences
 from nsn_ref.nets.layers import Activation, Dense, NestedLinear
 from nsn_ref.ops.rotary import rotary_tables
+
+IGNORED = -100  # a label that is not counted
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,33 @@ class Decoder(Chain):
         if x.ndim != 2 or not 1 <= x.shape[1] <= self.config.context:
             expected = f"(n, T) with T in 1..{self.config.context}, the context"
             raise ShapeError(f"{function}: tokens has shape {x.shape}, expected {expected}")
+
+    def check_targets(self, function, targets, loss, shape):
+        """Check labels, of which every sequence has one that counts.
+
+        Raises
+        ------
+        ShapeError, DTypeError, LabelError, OptionError
+        """
+        shifted, _ = self.loss_arguments(function, targets, loss)
+        checks.labels(function, "targets", targets, shape[:-1], shape[-1], IGNORED)
+        without = np.flatnonzero((shifted == IGNORED).all(axis=1))
+        if without.size:
+            raise LabelError(f"{function}: targets[{without[0]}] has no label but {IGNORED} from its second on")
+
+    def loss_arguments(self, function, targets, loss):
+        """Each label a place earlier, where the logits predict it, and -100, which is not counted, in the last place.
+
+        Raises
+        ------
+        ShapeError, DTypeError, OptionError
+        """
+        checks.choice(function, "loss", loss, ("cross_entropy",))
+        checks.integers(function, "targets", targets)
+        checks.axes(function, targets=(targets, "n T"))
+        shifted = np.full(targets.shape, IGNORED)
+        shifted[:, :-1] = targets[:, 1:]
+        return shifted, {"ignore_index": IGNORED}
 
     def forward(self, params, tokens, rank, ops=reference, mask=None, positions=None):
         """Logits at one rank.
