@@ -10,10 +10,11 @@ import numpy as np
 from nsn_ref import checks, kernels
 from nsn_ref.analysis.frontier import linear_layers
 from nsn_ref.errors import DTypeError
-from nsn_ref.kernels.common import FLOATS, compiled, output
+from nsn_ref.kernels.common import FLOATS, compiled, output, plain
 from nsn_ref.kernels.patches import as_matrix, patches
 from nsn_ref.kernels.prefix import prefix_sums
-from nsn_ref.kernels.softmax_cross_entropy import flat_labels, shift_loop
+from nsn_ref.kernels.softmax_cross_entropy import exponentials_loop, flat_labels
+from nsn_ref.kernels.sums import add
 from nsn_ref.nets.chain import run_forward
 from nsn_ref.nets.conv_layers import NestedConv2d
 from nsn_ref.scalars import rows
@@ -90,27 +91,29 @@ def scores_at_ranks(net, params, x, labels, ranks=None):
     checks.not_empty(name, "x", x)
     labels, losses, correct = flat_labels(labels), np.zeros(len(ranks)), np.zeros(len(ranks), np.int64)
     for some, at, z in _pieces(net, params, _flat(net, x), ranks):
-        shifted = np.empty_like(rows(z))
-        shift_loop(rows(z), shifted)
-        score_loop(shifted, np.exp(shifted), labels[some], at, losses, correct)
+        z = plain(rows(z))
+        top, e = np.empty(len(z), z.dtype), np.empty_like(z)
+        exponentials_loop(z, top, e)
+        score_loop(z, top, e, labels[some], at, losses, correct)
     losses /= labels.size
     checks.arrays(name, losses=(losses, "K"))
     return RankScores(tuple(ranks.tolist()), losses, correct / labels.size)
 
 
 @compiled
-def score_loop(z, e, labels, at, losses, correct):
-    """Add the losses and the rows that are right, for ranks `at` on one axis with the rows; the largest z is 0."""
+def score_loop(z, top, e, labels, at, losses, correct):
+    """Add the losses and the rows that are right, for ranks `at` on one axis with the rows; e = exp(z - top)."""
     for k in range(at.size):
         for i in range(labels.size):
             row, label = k * labels.size + i, labels[i]
-            total, best = 0.0, 0
+            total = 0.0
             for j in range(z.shape[1]):
-                total += e[row, j]
-                if z[row, j] > z[row, best]:
-                    best = j
-            losses[at[k]] += np.log(total) - z[row, label]
-            correct[at[k]] += best == label
+                total = add(total, float(e[row, j]))
+            losses[at[k]] += np.log(total) - (z[row, label] - top[row])
+            right = z[row, label] == top[row]
+            for j in range(label):
+                right &= z[row, j] != top[row]
+            correct[at[k]] += right
 
 
 def _check(name, net, params, x, ranks):

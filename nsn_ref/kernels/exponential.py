@@ -10,7 +10,7 @@ import math
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
+from numba.extending import intrinsic, overload
 
 from nsn_ref.kernels.common import compiled
 
@@ -21,9 +21,13 @@ LOWEST32, LOWEST64 = -87.0, -708.0  # below, results near the smallest normal nu
 COEFFICIENTS = tuple(1 / math.factorial(i) for i in range(13, -1, -1))
 
 
-@intrinsic
-def _power_of_two(typingctx, k):
+def power_of_two(k):
     """2^k for an integer k in the range of normal numbers, given as a float."""
+    return np.ldexp(type(k)(1), int(k))
+
+
+@intrinsic
+def _power_from_bits(typingctx, k):
     width, bias, digits = (32, 127, 23) if k == types.float32 else (64, 1023, 52)
 
     def codegen(context, builder, signature, values):
@@ -32,6 +36,11 @@ def _power_of_two(typingctx, k):
         return builder.bitcast(builder.shl(exponent, kind(digits)), values[0].type)
 
     return k(k), codegen
+
+
+@overload(power_of_two)
+def _compiled_power(k):
+    return lambda k: _power_from_bits(k)
 
 
 @compiled
@@ -53,4 +62,4 @@ def exp_in_place(row):
         e = number(COEFFICIENTS[0])
         for c in COEFFICIENTS[1:]:
             e = e * r + number(c)
-        row[j] = e * _power_of_two(k)
+        row[j] = e * power_of_two(k)

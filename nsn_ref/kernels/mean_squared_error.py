@@ -4,6 +4,7 @@ import numpy as np
 
 from nsn_ref import checks
 from nsn_ref.kernels.common import compiled, flat, floats, output, shapes
+from nsn_ref.kernels.sums import add
 from nsn_ref.ops.mean_squared_error import MeanSquaredErrorSaved
 
 
@@ -13,7 +14,7 @@ def mean_squared_error_loop(y, targets, residual):
     total = 0.0
     for i in range(y.size):
         residual[i] = y[i] - targets[i]
-        total += residual[i] * residual[i]
+        total = add(total, float(residual[i] * residual[i]))
     return total
 
 

@@ -1,5 +1,6 @@
 """What kernels take and refuse, where they write, and how their loops are compiled."""
 
+import inspect
 import os
 import subprocess
 import sys
@@ -16,57 +17,53 @@ from nsn_ref.kernels import bias, common, relu
 
 @pytest.fixture
 def calls(rng):
-    """For every kernel, arguments that it takes: the arrays by name, and what follows them."""
+    """For every kernel, arguments that it takes, by name."""
     x, A, B, b, W = (rng.standard_normal(shape) for shape in ((5, 3), (7, 3), (2, 7), (2,), (2, 3)))
     y, ys, labels = rng.standard_normal((5, 2)), rng.standard_normal((3, 5, 2)), rng.integers(0, 2, 5)
     losses, s = rng.random(2), rng.standard_normal(7)
     nested = {"x": x, "A": A, "B": B, "b": b}
     images, K = rng.standard_normal((5, 3, 8, 6)), rng.standard_normal((7, 3, 3, 2))
     geometry = {"stride": (2, 3), "padding": (1, 0)}  # misses the last column of pixels
-    conv = {"x": images, "W": K[:2], "b": b}, (), geometry
-    nested_conv = {"x": images, "A": K, "B": B, "b": b}, (4,), geometry
-    return {
-        kernels.dense_forward: ({"x": x, "W": W, "b": b}, (), {}),
-        kernels.dense_backward: ({"dy": y}, (kernels.DenseSaved(x, W),), {}),
-        kernels.nested_linear_forward: (nested, (4,), {}),
-        kernels.nested_linear_backward: ({"dy": y}, (kernels.nested_linear_forward(*nested.values(), 4)[1],), {}),
-        kernels.multirank_linear_forward: (nested, ((4, 1, 4),), {}),
-        kernels.multirank_linear_backward: (
-            {"dys": ys}, (kernels.multirank_linear_forward(*nested.values(), (4, 1, 4))[1],), {},
+    ways = {
+        "dense": ({"x": x, "W": W, "b": b}, {"dy": y}),
+        "nested_linear": (nested | {"rank": 4}, {"dy": y}),
+        "multirank_linear": (nested | {"ranks": (4, 1, 4)}, {"dys": ys}),
+        "nested_embedding": ({"tokens": rng.integers(0, 3, 5), "E": A.T.copy(), "B": B, "rank": 4}, {"dy": y}),
+        "conv2d": ({"x": images, "W": K[:2], "b": b} | geometry, {"dy": rng.standard_normal((5, 2, 4, 2))}),
+        "nested_conv2d": (
+            nested | {"x": images, "A": K, "rank": 4} | geometry, {"dy": rng.standard_normal((5, 2, 4, 2))},
         ),
-        kernels.conv2d_forward: conv,
-        kernels.conv2d_backward: (
-            {"dy": rng.standard_normal((5, 2, 4, 2))}, (kernels.conv2d_forward(images, K[:2], b, **geometry)[1],), {},
-        ),
-        kernels.nested_conv2d_forward: nested_conv,
-        kernels.nested_conv2d_backward: (
-            {"dy": rng.standard_normal((5, 2, 4, 2))},
-            (kernels.nested_conv2d_forward(images, K, B, b, 4, **geometry)[1],),
-            {},
-        ),
-        kernels.average_pool2d_forward: ({"x": images}, ((4, 2),), {}),
-        kernels.average_pool2d_backward: (
-            {"dy": images[:, :, :2, :3].copy()}, (kernels.average_pool2d_forward(images, (4, 2))[1],), {},
-        ),
-        kernels.relu_forward: ({"z": y}, (), {}),
-        kernels.relu_backward: ({"dy": y}, (kernels.ReluSaved(y),), {}),
-        kernels.gelu_forward: ({"z": y}, (), {"approximate": "tanh"}),
-        kernels.gelu_backward: ({"dy": y}, (kernels.gelu_forward(y)[1],), {}),
-        kernels.silu_forward: ({"z": y}, (), {}),
-        kernels.silu_backward: ({"dy": y}, (kernels.silu_forward(y)[1],), {}),
-        kernels.softmax_cross_entropy_forward: ({"z": y}, (labels,), {}),
-        kernels.softmax_cross_entropy_backward: (
-            {}, (0.5, kernels.softmax_cross_entropy_forward(y, labels)[1]), {},
-        ),
-        kernels.mean_squared_error_forward: ({"y": y, "targets": ys[0]}, (), {}),
-        kernels.mean_squared_error_backward: ({}, (0.5, kernels.mean_squared_error_forward(y, ys[0])[1]), {}),
-        kernels.objective_forward: ({"losses": losses, "s": s}, ((7, 2),), {}),
-        kernels.objective_backward: ({}, (0.5, kernels.objective_forward(losses, s, (7, 2))[1]), {}),
-        kernels.weighted_sum_forward: ({"losses": losses, "weights": s}, ((7, 2),), {}),
-        kernels.weighted_sum_backward: ({}, (0.5, kernels.weighted_sum_forward(losses, s, (7, 2))[1]), {}),
-        kernels.adamw_step: ({"p": A, "g": A + 1, "m": A * 2, "v": A * A}, (3,), {"lr": 0.1}),
-        kernels.sgd_step: ({"p": A, "g": A + 1, "m": A * 2}, (), {"lr": 0.1}),
+        "average_pool2d": ({"x": images, "size": (4, 2)}, {"dy": images[:, :, :2, :3].copy()}),
+        "relu": ({"z": y}, {"dy": ys[0]}),
+        "gelu": ({"z": y, "approximate": "tanh"}, {"dy": ys[0]}),
+        "silu": ({"z": y}, {"dy": ys[0]}),
+        "layer_norm": ({"x": y, "w": b, "b": b + 1}, {"dy": ys[0]}),
+        "rms_norm": ({"x": y, "w": b}, {"dy": ys[0]}),
+        "softmax_cross_entropy": ({"z": y, "targets": labels}, {"dloss": 0.5}),
+        "mean_squared_error": ({"y": y, "targets": ys[0]}, {"dloss": 0.5}),
+        "kl_distillation": ({"z": y, "teacher_z": ys[0], "temperature": 2}, {"dloss": 0.5}),
+        "objective": ({"losses": losses, "s": s, "ranks": (7, 2)}, {"dtotal": 0.5}),
+        "weighted_sum": ({"losses": losses, "weights": s, "ranks": (7, 2)}, {"dtotal": 0.5}),
+        "hard_orthogonality": ({"A": A}, {"dpenalty": 0.5}),
+        "residual_orthogonality": ({"A": A, "rank": 2, "anchor": 5}, {"dpenalty": 0.5}),
+        "logits_regularisation": ({"z_anchor": y, "z_variant": ys[0]}, {"dpenalty": 0.5}),
+        "hidden_regularisation": ({"h_anchor": y, "h_variant": ys[0]}, {"dpenalty": 0.5}),
     }  # fmt: skip
+    calls = {
+        kernels.adamw_step: {"p": A, "g": A + 1, "m": A * 2, "v": A * A, "t": 3, "lr": 0.1},
+        kernels.sgd_step: {"p": A, "g": A + 1, "m": A * 2, "lr": 0.1},
+    }
+    for stem, (arguments, cotangent) in ways.items():
+        forward, backward = (getattr(kernels, f"{stem}_{way}") for way in ("forward", "backward"))
+        calls[forward], calls[backward] = arguments, cotangent | {"saved": forward(**arguments)[1]}
+    return calls
+
+
+def floats_of(arguments):
+    """The arrays of floating-point numbers among them."""
+    return {
+        name: value for name, value in arguments.items() if isinstance(value, np.ndarray) and value.dtype.kind == "f"
+    }
 
 
 def test_calls_cover_every_kernel(calls):
@@ -76,31 +73,42 @@ def test_calls_cover_every_kernel(calls):
 def test_other_number_types_are_refused(calls):
     """No silent conversion: integers, halves, complex numbers, objects, other byte orders, lists, mixtures."""
     tried = 0
-    for kernel, (arrays, rest, keywords) in calls.items():
+    for kernel, arguments in calls.items():
+        arrays = floats_of(arguments)
         for name, array in arrays.items():
             others = [array.astype(kind) for kind in (np.int64, np.float16, np.complex128, object, ">f8")]
             others += [array.tolist()] + ([array.astype(np.float32)] if len(arrays) > 1 else [])
             for other in others:
                 with pytest.raises(DTypeError, match=f"{kernel.__name__}: .* expected"):
-                    kernel(*(arrays | {name: other}).values(), *rest, **keywords)
+                    kernel(**arguments | {name: other})
                 tried += 1
     assert tried > 150
 
 
+FREE = ("x", "z", "y", "p", "s", "weights")  # arrays of forward operations that no other one determines
+FREE_AXES = {("A", 0), ("A", 2), ("A", 3), ("W", 0), ("W", 2), ("W", 3), ("E", 0)}  # R, d_out, k_h, k_w, V
+
+
+def is_free(kernel, arrays, name, axis):
+    """Whether an array may be of any size along an axis."""
+    if kernel.__name__.endswith("_backward"):
+        return False
+    determined_by_bias = name != "B" or axis == 1 or "b" in arrays
+    return len(arrays) == 1 or name in FREE or (name, axis) in FREE_AXES or not determined_by_bias
+
+
 def test_shapes_that_disagree_are_refused(calls):
     """Every array that another one determines, one longer and one shorter along each axis."""
-    free = {"x", "z", "y", "p", "s", "weights"}
     tried = 0
-    for kernel, (arrays, rest, keywords) in calls.items():
-        for name in arrays.keys() - (free - {"y"} if "backward" in kernel.__name__ else free):
-            for axis in range(arrays[name].ndim):
-                if name in ("A", "W") and axis != 1:  # R, d_out, k_h, k_w are free; B and b are held against the first
-                    continue
-                for other in (np.repeat(arrays[name], 2, axis), np.delete(arrays[name], 0, axis)):
+    for kernel, arguments in calls.items():
+        arrays = floats_of(arguments)
+        for name, array in arrays.items():
+            for axis in (axis for axis in range(array.ndim) if not is_free(kernel, arrays, name, axis)):
+                for other in (np.repeat(array, 2, axis), np.delete(array, 0, axis)):
                     with pytest.raises(ShapeError, match=f"{kernel.__name__}: .* has shape .*, expected"):
-                        kernel(*(arrays | {name: other}).values(), *rest, **keywords)
+                        kernel(**arguments | {name: other})
                     tried += 1
-    assert tried > 40
+    assert tried > 60
 
 
 def as_tuple(result):
@@ -109,32 +117,32 @@ def as_tuple(result):
 
 def test_out_receives_the_result(calls):
     tried = 0
-    for kernel, (arrays, rest, keywords) in calls.items():
-        if "out" not in kernel.__code__.co_varnames[: kernel.__code__.co_argcount + kernel.__code__.co_kwonlyargcount]:
+    for kernel, arguments in calls.items():
+        if "out" not in inspect.signature(kernel).parameters:
             continue
-        result = kernel(*arrays.values(), *rest, **keywords)
+        result = kernel(**arguments)
         forward = kernel.__name__.endswith("_forward")
         expected = as_tuple(result[0] if forward else result)
         out = tuple(np.full_like(array, 1e9) for array in expected)
         given = out if isinstance(result, tuple) and not forward else out[0]
-        found = kernel(*arrays.values(), *rest, **keywords, out=given)
+        found = kernel(**arguments, out=given)
         for array, target, value in zip(as_tuple(found[0] if forward else found), out, expected, strict=True):
             assert array is target and target.tobytes() == value.tobytes(), kernel.__name__
-        _refuse_bad_outputs(kernel, arrays, rest, keywords, out, given)
+        _refuse_bad_outputs(kernel, arguments, out, given)
         tried += 1
-    assert tried >= 15
+    assert tried >= 25
 
 
-def _refuse_bad_outputs(kernel, arrays, rest, keywords, out, given):
+def _refuse_bad_outputs(kernel, arguments, out, given):
     read_only = np.empty_like(out[0])
     read_only.flags.writeable = False
     bad = [read_only, np.empty((*out[0].shape, 2))[..., 0], out[0].astype(np.float32), out[0].tolist()]
     for first in [*bad, np.empty((1, *out[0].shape))]:
         with pytest.raises((DTypeError, ShapeError), match=f"{kernel.__name__}: out"):
-            kernel(*arrays.values(), *rest, **keywords, out=(first, *out[1:]) if isinstance(given, tuple) else first)
+            kernel(**arguments, out=(first, *out[1:]) if isinstance(given, tuple) else first)
     if isinstance(given, tuple):
         with pytest.raises(ShapeError, match=f"{kernel.__name__}: out"):
-            kernel(*arrays.values(), *rest, **keywords, out=out[1:])
+            kernel(**arguments, out=out[1:])
 
 
 def test_relu_works_in_place(rng):
@@ -152,18 +160,54 @@ def test_ranks_labels_and_options_are_checked(rng):
             kernels.nested_linear_forward(x, A, B, b, rank)
         with pytest.raises(RankError, match=r"expected an integer in 1\.\.7"):
             kernels.multirank_linear_forward(x, A, B, b, (1, rank))
+        with pytest.raises(RankError, match=r"expected an integer in 1\.\.7"):
+            kernels.nested_embedding_forward(np.array([1]), A.T, B, rank)
+        with pytest.raises(RankError, match=r"anchor is .*, expected an integer in 1\.\.7"):
+            kernels.residual_orthogonality_forward(A, 1, rank)
+    with pytest.raises(RankError, match=r"rank is 3, expected an integer in 1\.\.2"):
+        kernels.residual_orthogonality_forward(A, 3, 3)
     for forward in (kernels.objective_forward, kernels.weighted_sum_forward):
         with pytest.raises(RankError, match=r"expected an integer in 1\.\.5"):
             forward(np.ones(2), np.ones(5), (1, 6))
     for label in (-1, 3, 2**62):
         with pytest.raises(LabelError, match=f"has the label {label}, expected integers in 0..2"):
             kernels.softmax_cross_entropy_forward(z, np.array([1, label]))
+        tokens = np.array([1, label])
+        with pytest.raises(LabelError, match=f"forward: tokens has the label {label}, expected integers in 0..2"):
+            kernels.nested_embedding_forward(tokens, A.T, B, 4)
+        saved = kernels.NestedEmbeddingSaved(tokens, A.T, B, np.ones((2, 4)))
+        with pytest.raises(LabelError, match=f"backward: tokens has the label {label}, expected integers in 0..2"):
+            kernels.nested_embedding_backward(np.ones((2, 2)), saved)
     with pytest.raises(LabelError, match="no label but ignore_index = 1"):
         kernels.softmax_cross_entropy_forward(z, np.array([1, 1]), ignore_index=1)
     with pytest.raises(OptionError, match="beside soft targets"):
         kernels.softmax_cross_entropy_forward(z, np.abs(z), ignore_index=1)
-    with pytest.raises(ShapeError, match="at least one element"):
-        kernels.softmax_cross_entropy_forward(np.ones((0, 3)), np.ones(0, np.int64))
+    for option in ({"temperature": 0}, {"temperature": np.nan}, {"reduction": "max"}):
+        with pytest.raises(OptionError, match=r"kl_distillation_forward: .*, expected"):
+            kernels.kl_distillation_forward(z, z, **option)
+    for eps in (0, np.nan, "1"):
+        with pytest.raises(OptionError, match=r"norm_forward: eps is .*, expected"):
+            kernels.layer_norm_forward(z, z[0], z[0], eps)
+        with pytest.raises(OptionError, match=r"norm_forward: eps is .*, expected"):
+            kernels.rms_norm_forward(z, z[0], eps)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("softmax_cross_entropy", ((0, 3), np.ones(0, np.int64))),
+        ("mean_squared_error", ((0, 3), (0, 3))),
+        ("kl_distillation", ((0, 3), (0, 3))),
+        ("hidden_regularisation", ((0, 3), (0, 3))),
+        ("logits_regularisation", ((2, 0), (2, 0))),
+        ("hard_orthogonality", ((0, 3),)),
+        ("residual_orthogonality", ((3, 0), 1, 2)),
+    ],
+)
+def test_a_mean_over_nothing_is_refused(name, arguments):
+    arrays = [np.ones(value) if isinstance(value, tuple) else value for value in arguments]
+    with pytest.raises(ShapeError, match=f"{name}_forward: .*, expected at least one element"):
+        getattr(kernels, f"{name}_forward")(*arrays)
 
 
 def test_an_empty_batch_has_zero_gradients(rng):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from nsn_ref import kernels, ops
 from nsn_ref.certify import balls, rounding
 from nsn_ref.kernels import PAIRS
+from nsn_ref.kernels.layer_norm import layer_norm_backward_loop
 from nsn_ref.kernels.patches import patches_loop, sum_of_patches_loop
 from nsn_ref.ops.objective import VARIANTS
 from nsn_ref.training import optimizers
@@ -129,6 +130,74 @@ def against(targets, keywords):
     return bind
 
 
+def layer_norm(rng, lead, d, *_):
+    for eps in (1e-5, 0.5):
+        yield Case((rng.standard_normal((*lead, d)), *rng.standard_normal((2, d))), options(eps=eps))
+
+
+def rms_norm(rng, lead, d, *_):
+    for eps in (1e-6, 0.5):
+        yield Case((rng.standard_normal((*lead, d)), rng.standard_normal(d)), options(eps=eps))
+
+
+def nested_embedding(rng, lead, V, d_out, R):
+    tokens, factors = rng.integers(0, V, lead), (rng.standard_normal((V, R)), rng.standard_normal((d_out, R)))
+    for rank in ranks_of(R):
+        yield Case(factors, lambda f, r=rank: lambda E, B: f(tokens, E, B, r))
+
+
+def kl_distillation(rng, lead, C, *_):
+    for keywords in ({}, {"temperature": 4.0, "reduction": "sum"}, {"temperature": 0.3}):
+        yield Case(tuple(3 * rng.standard_normal((2, *lead, C))), options(**keywords))
+
+
+def hard_orthogonality(rng, lead, d_in, d_out, R):
+    yield Case((rng.standard_normal((R, d_in)),), options())
+
+
+def residual_orthogonality(rng, lead, d_in, d_out, R):
+    for rank, anchor in {(1, R), (R - 1, R), (1, (R + 2) // 2)}:
+        yield Case((rng.standard_normal((R, d_in)),), after(rank, anchor))
+
+
+def distance(rng, lead, d, *_):
+    for stop_anchor in (False, True):
+        yield Case(tuple(rng.standard_normal((2, *lead, d))), options(stop_anchor=stop_anchor))
+
+
+def embedding(rng, lead, V, d, *_):
+    tokens = rng.integers(0, V, lead)
+    yield Case((rng.standard_normal((V, d)),), lambda f: lambda E: f(tokens, E))
+
+
+def rotary(rng, lead, H, pairs, *_):
+    n, T = min(lead[0], 2), 3
+    for D, own in ((2 * pairs, True), (2 * pairs + 1, False)):
+        tables = rng.uniform(-1, 1, (2, n, T, pairs) if own else (2, T, pairs)).astype(np.float32)
+        yield Case((rng.standard_normal((n, T, H, D)),), rotated_by(*tables))
+
+
+def rotated_by(*tables):
+    return lambda f: lambda x: f(x, *(constants(table, x) for table in tables))
+
+
+def causal_attention(rng, lead, D, G, *_):
+    n, T, share = min(lead[0], 2), 3, 2
+    mask = rng.random((n, T + 2)) < 0.7
+    mask[:, ::2] = True  # every query sees a key, though its window be 2
+    for S, keywords in ((T, {}), (T + 2, {"mask": mask, "window": 2, "scale": 0.25}), (T + 2, {"window": 1})):
+        shapes = (n, T, share * G, D), (n, S, G, D), (n, S, G, D)
+        yield Case(tuple(rng.standard_normal(shape) for shape in shapes), options(**keywords))
+
+
+def gated(*forms):
+    def cases(rng, lead, d, *_):
+        for keywords in forms:
+            yield Case(tuple(2 * rng.standard_normal((2, *lead, d))), options(**keywords))
+
+    return cases
+
+
 def losses_and_ranks(rng, R):
     for ranks in ((R, 1), (1, R, R), (R,)):
         yield rng.random(len(ranks)) + 0.5, 6 * rng.standard_normal(R), ranks
@@ -159,6 +228,19 @@ CASES = {
     "mean_squared_error": mean_squared_error,
     "objective": objective,
     "weighted_sum": weighted_sum,
+    "layer_norm": layer_norm,
+    "rms_norm": rms_norm,
+    "nested_embedding": nested_embedding,
+    "kl_distillation": kl_distillation,
+    "hard_orthogonality": hard_orthogonality,
+    "residual_orthogonality": residual_orthogonality,
+    "logits_regularisation": distance,
+    "hidden_regularisation": distance,
+    "embedding": embedding,
+    "rotary": rotary,
+    "causal_attention": causal_attention,
+    "swiglu": gated({}),
+    "geglu": gated({"approximate": "none"}, {"approximate": "tanh"}),
 }
 OPTIMISERS = {"adamw_step": 3, "sgd_step": 2}  # and the arrays of their state
 
@@ -248,7 +330,7 @@ def test_kernel_has_the_bits_of_the_reference(op, sizes, seed, dtype):
 
 EXACT = (
     "dense", "nested_linear", "multirank_linear", "conv2d", "nested_conv2d", "average_pool2d", "weighted_sum",
-    "mean_squared_error",
+    "mean_squared_error", "nested_embedding", "embedding",
 )  # fmt: skip
 
 
@@ -282,15 +364,19 @@ def test_python_body_is_within_the_rounding_bound(python_bodies, op, dtype):
         assert_near(op, sizes, 1, dtype)
 
 
+USE_A_PART = ("embedding", "nested_embedding", "residual_orthogonality")  # of the first input: where its gradient is not zero
+
+
 @pytest.mark.parametrize("op", CASES)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_nan_goes_through(rng, op, dtype):
-    """NaN in any input or the cotangent reaches an output; one NaN anywhere in the first input, the forward's."""
+def test_nan_goes_through(op, dtype):
+    """NaN in any input or the cotangent reaches an output; one NaN in the first input, the forward's."""
     for _, kernel, arrays in drawn(op, ((5,), 3, 2, 7), 2, dtype):
         for k, array in enumerate(arrays):
             changed = [*arrays[:k], np.full_like(array, np.nan), *arrays[k + 1 :]]
             assert any(np.isnan(value).any() for value in kernel(*changed)), f"{op}: NaN in input {k} is lost"
-        for position in range(arrays[0].size):
+        used = kernel(*arrays)[1] != 0 if op in USE_A_PART else np.full(arrays[0].shape, True)
+        for position in np.flatnonzero(used):
             first = arrays[0].copy()
             first.flat[position] = np.nan
             assert np.isnan(kernel(first, *arrays[1:])[0]).any(), f"{op}: NaN at {position} is lost"
@@ -372,10 +458,10 @@ def pass_everything(dy, z, dz):
     dz[:] = dy
 
 
-def forget_one_class(z, t, p):
+def forget_one_class(z, top, t, p):
     total = p[:, 1:].sum(axis=-1, keepdims=True)
     p /= total
-    return (t * (np.log(total) - z)).sum()
+    return (t * (np.log(total) - (z - top[:, None]))).sum()
 
 
 def forget_the_penalty(losses, s, ranks, variant, w):
@@ -393,6 +479,39 @@ def off_by_a_millionth(y, targets, residual):
     return (residual * residual).sum() * (1 + 1e-5)
 
 
+def forget_that_the_mean_moves(dy, x_hat, scale, w, dx, dw, db):
+    layer_norm_backward_loop.py_func(dy, x_hat, scale, w, dx, dw, db)
+    dx += scale[:, None] * (dy * w).mean(axis=1, keepdims=True)
+
+
+def add_eps_outside_the_root(x, w, eps, x_hat, scale, y):
+    scale[:] = 1 / (np.sqrt((x * x).mean(axis=1)) + eps)
+    x_hat[:] = x * scale[:, None]
+    y[:] = x_hat * w
+
+
+def forget_repeated_tokens(tokens, dh, dE):
+    dE[:] = 0
+    dE[tokens, : dh.shape[1]] = dh
+    return -1
+
+
+def hold_the_teachers_divergence(p, q, log_ratio, scale, dz, dteacher_z):
+    dz[:], dteacher_z[:] = (p - q) * scale, q * log_ratio * scale
+
+
+def forget_the_identity(gap):
+    return (gap * gap).sum()
+
+
+def a_millionth_too_much(x):
+    return (x * x).sum() * (1 + 1e-5)
+
+
+def push_the_anchor(difference, factor, stop_anchor, danchor, dvariant):
+    danchor[:] = dvariant[:] = -difference * factor
+
+
 DEFECTS = [
     ("dense", "dense", "sum_rows_loop", drop_last_row),
     ("nested_linear", "nested_linear", "sum_rows_loop", drop_last_row),
@@ -408,6 +527,14 @@ DEFECTS = [
     ("objective", "objective", "objective_forward_loop", forget_the_penalty),
     ("weighted_sum", "weighted_sum", "weighted_sum_backward_loop", forget_duplicates),
     ("mean_squared_error", "mean_squared_error", "mean_squared_error_loop", off_by_a_millionth),
+    ("layer_norm", "layer_norm", "layer_norm_backward_loop", forget_that_the_mean_moves),
+    ("rms_norm", "rms_norm", "rms_norm_forward_loop", add_eps_outside_the_root),
+    ("nested_embedding", "nested_embedding", "add_up_loop", forget_repeated_tokens),
+    ("kl_distillation", "kl_distillation", "kl_distillation_backward_loop", hold_the_teachers_divergence),
+    ("hard_orthogonality", "hard_orthogonality", "minus_identity_loop", forget_the_identity),
+    ("residual_orthogonality", "residual_orthogonality", "sum_of_squares", a_millionth_too_much),
+    ("logits_regularisation", "hidden_regularisation", "pull_loop", push_the_anchor),
+    ("hidden_regularisation", "hidden_regularisation", "mean_squared_error_loop", off_by_a_millionth),
 ]
 
 

@@ -6,6 +6,7 @@ from nsn_ref.bench.engines import Steps
 
 N, D_IN, D_OUT, R, CLASSES = 128, 784, 256, 64, 10
 IMAGES, CHANNELS, SIDE, KERNEL = 32, 16, 16, 3
+TEXTS, LENGTH, HEADS, KEY_HEADS, DEPTH, VOCABULARY = 4, 64, 8, 2, 32, 1000
 
 
 def forwards(rng, dtype):
@@ -41,6 +42,28 @@ def forwards(rng, dtype):
         "hidden_regularisation": (y, draw(N, D_OUT)),
         "objective": (losses, s, at),
         "weighted_sum": (losses, np.abs(s), at),
+        "hard_orthogonality": factors[:1],
+        "residual_orthogonality": (factors[0], R // 4, R),
+        "logits_regularisation": (y, draw(N, D_OUT)),
+        "hidden_regularisation": (y, draw(N, D_OUT)),
+        "kl_distillation": (y, draw(N, D_OUT)),
+    } | forwards_of_decoders(rng, draw)
+
+
+def forwards_of_decoders(rng, draw):
+    """As `forwards`, of the operations that a decoder adds; `draw` gives an array of a shape."""
+    tokens, texts = rng.integers(0, VOCABULARY, (TEXTS, LENGTH)), draw(TEXTS, LENGTH, HEADS * DEPTH)
+    queries, keys, values = (draw(TEXTS, LENGTH, heads, DEPTH) for heads in (HEADS, KEY_HEADS, KEY_HEADS))
+    angles = draw(LENGTH, DEPTH // 2)
+    return {
+        "layer_norm": (texts, draw(HEADS * DEPTH), draw(HEADS * DEPTH)),
+        "rms_norm": (texts, draw(HEADS * DEPTH)),
+        "embedding": (tokens, draw(VOCABULARY, HEADS * DEPTH)),
+        "nested_embedding": (tokens, draw(VOCABULARY, R), draw(HEADS * DEPTH, R), R // 4),
+        "rotary": (queries, np.cos(angles), np.sin(angles)),
+        "causal_attention": (queries, keys, values),
+        "swiglu": (texts, draw(TEXTS, LENGTH, HEADS * DEPTH)),
+        "geglu": (texts, draw(TEXTS, LENGTH, HEADS * DEPTH)),
     }
 
 
