@@ -89,7 +89,7 @@ def loss_and_grads(
     total, dlosses, ds, state = weigh(objective, losses, s, slots, ops, state, norms)
 
     outputs = [hidden(tail) for tail in saved.tails]
-    extra = penalties(regularisers or {}, net.nested_layers, params, layer_ranks, logits, outputs, stop_anchor)
+    extra = penalties(regularisers or {}, net.nested_layers, params, layer_ranks, logits, outputs, stop_anchor, ops)
     dlogits = np.stack([loss_backward(dloss, context) for dloss, context in zip(dlosses, contexts, strict=True)])
     grads, dx = net.backward_ranks(dlogits + extra.dlogits, saved, extra.dhidden)
     grads = sum_grads([grads, extra.grads, {"s": ds} if "s" in params else {}])

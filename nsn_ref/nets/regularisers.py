@@ -1,19 +1,13 @@
-"""The regularisers of Table 1 between the anchor and its variants, summed over layers and variants.
-
-They cost little beside the layers, so every engine takes them from the reference.
-"""
+"""The regularisers of Table 1 between the anchor and its variants, summed over layers and variants."""
 
 from typing import NamedTuple
 
 import numpy as np
 
 from nsn_ref import checks
+from nsn_ref import ops as reference
 from nsn_ref.errors import OptionError
 from nsn_ref.nets.layers import Activation, sum_grads
-from nsn_ref.ops.hard_orthogonality import hard_orthogonality_backward, hard_orthogonality_forward
-from nsn_ref.ops.hidden_regularisation import hidden_regularisation_backward, hidden_regularisation_forward
-from nsn_ref.ops.logits_regularisation import logits_regularisation_backward, logits_regularisation_forward
-from nsn_ref.ops.residual_orthogonality import residual_orthogonality_backward, residual_orthogonality_forward
 from nsn_ref.scalars import number, zeros_like
 
 REGULARISERS = ("hard_orthogonality", "residual_orthogonality", "logits", "hidden")
@@ -44,7 +38,7 @@ def check_regularisers(function, regularisers, net=None):
         raise OptionError(f"{function}: regularisers has 'hidden', expected a network with activations in its chain")
 
 
-def penalties(regularisers, layers, params, ranks, logits, hidden, stop_anchor=False):
+def penalties(regularisers, layers, params, ranks, logits, hidden, stop_anchor=False, ops=reference):
     """Evaluate the chosen regularisers.
 
     Parameters
@@ -61,6 +55,8 @@ def penalties(regularisers, layers, params, ranks, logits, hidden, stop_anchor=F
         Outputs of the activations.
     stop_anchor : bool
         Hold the anchor's logits and hidden outputs constant.
+    ops : module
+        `nsn_ref.ops`, or `nsn_ref.kernels` for float32 and float64.
 
     Returns
     -------
@@ -71,19 +67,19 @@ def penalties(regularisers, layers, params, ranks, logits, hidden, stop_anchor=F
     for name, coefficient in regularisers.items():
         c = number(coefficient, like=logits)
         if name == "logits":
-            ops = logits_regularisation_forward, logits_regularisation_backward
-            values[name], dys = _distances(*ops, logits, c, stop_anchor)
+            functions = ops.logits_regularisation_forward, ops.logits_regularisation_backward
+            values[name], dys = _distances(*functions, logits, c, stop_anchor)
             dlogits = np.stack(dys)
         elif name == "hidden":
-            ops = hidden_regularisation_forward, hidden_regularisation_backward
-            each = [_distances(*ops, ys, c, stop_anchor) for ys in zip(*hidden, strict=True)]
+            functions = ops.hidden_regularisation_forward, ops.hidden_regularisation_backward
+            each = [_distances(*functions, ys, c, stop_anchor) for ys in zip(*hidden, strict=True)]
             values[name] = sum(value for value, _ in each)
             dhidden = list(zip(*(dys for _, dys in each), strict=True)) or dhidden
         elif name == "hard_orthogonality":
-            values[name], own = _hard(layers, params, ranks[0], c)
+            values[name], own = _hard(layers, params, ranks[0], c, ops)
             grads += own
         else:
-            values[name], own = _residual(layers, params, ranks, c)
+            values[name], own = _residual(layers, params, ranks, c, ops)
             grads += own
     return Penalties(values, dlogits, dhidden, sum_grads(grads))
 
@@ -103,26 +99,26 @@ def _flat(y):
     return y.reshape(len(y), -1) if y.ndim == 4 else y
 
 
-def _hard(layers, params, anchor, c):
+def _hard(layers, params, anchor, c, ops):
     """Penalty of the rows that the anchor uses, and its gradients."""
     value, grads = 0, []
     for layer, rank in zip(layers, anchor, strict=True):
         A = _first_factor(layer, params)
-        penalty, saved = hard_orthogonality_forward(A[:rank])
+        penalty, saved = ops.hard_orthogonality_forward(A[:rank])
         dA = zeros_like(A)
-        dA[:rank] = hard_orthogonality_backward(c, saved)
+        dA[:rank] = ops.hard_orthogonality_backward(c, saved)
         value, grads = value + c * penalty, [*grads, _gradient(layer, params, dA)]
     return value, grads
 
 
-def _residual(layers, params, ranks, c):
+def _residual(layers, params, ranks, c, ops):
     """Penalty between the rows that a variant uses and those that it omits, and its gradients."""
     value, grads = 0, []
     for variant in ranks[1:]:
         for layer, rank, anchor in zip(layers, variant, ranks[0], strict=True):
             if rank < anchor:  # else the variant omits nothing here
-                penalty, saved = residual_orthogonality_forward(_first_factor(layer, params), rank, anchor)
-                dA = residual_orthogonality_backward(c, saved)
+                penalty, saved = ops.residual_orthogonality_forward(_first_factor(layer, params), rank, anchor)
+                dA = ops.residual_orthogonality_backward(c, saved)
                 value, grads = value + c * penalty, [*grads, _gradient(layer, params, dA)]
     return value, grads
 

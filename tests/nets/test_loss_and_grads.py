@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from helpers import assert_gradient, assert_number_type, random_fractions, random_params
 
-from nsn_ref import ops
+from nsn_ref import kernels, ops
 from nsn_ref.certify.balls import to_balls, working_precision
 from nsn_ref.errors import LabelError, OptionError
+from nsn_ref.nets.convnet import ConvNet
 from nsn_ref.nets.loss_and_grads import loss_and_grads
 from nsn_ref.nets.mlp import MLP
 from nsn_ref.nets.regularisers import REGULARISERS
@@ -148,6 +149,20 @@ def test_gradnorm_moves_weights_towards_equal_pull(rng):
     assert out.state["weights"] == pytest.approx(moved * 11 / moved.sum(), rel=1e-12)
     again = loss_and_grads(NET, params, x, LABELS, [9, 5], objective="gradnorm", state=out.state)
     assert (again.state["first_losses"] > 0).nonzero()[0].tolist() == [0, 3, 4, 8]
+
+
+@pytest.mark.parametrize("stop_anchor", [False, True])
+@pytest.mark.parametrize(("net", "shape"), [(NET, (4, 3)), (ConvNet((2, 3, 5), 2, R=9), (4, 2, 4, 4))])
+def test_the_kernels_give_the_same(rng, net, shape, stop_anchor):
+    params, x = random_params(rng, net), rng.standard_normal(shape)
+    options = {"regularisers": {name: 0.25 + i for i, name in enumerate(REGULARISERS)}, "stop_anchor": stop_anchor}
+    expected, found = (
+        loss_and_grads(net, params, x, LABELS, [7, 2, 5], **options, ops=engine) for engine in (ops, kernels)
+    )
+    assert found.penalties == pytest.approx(expected.penalties, rel=1e-12)
+    assert found.total == pytest.approx(expected.total, rel=1e-12)
+    for name, g in (expected.grads | {"x": expected.dx}).items():
+        np.testing.assert_allclose((found.grads | {"x": found.dx})[name], g, rtol=1e-9, atol=1e-9 * np.abs(g).max())
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
