@@ -42,11 +42,6 @@ def forwards(rng, dtype):
         "hidden_regularisation": (y, draw(N, D_OUT)),
         "objective": (losses, s, at),
         "weighted_sum": (losses, np.abs(s), at),
-        "hard_orthogonality": factors[:1],
-        "residual_orthogonality": (factors[0], R // 4, R),
-        "logits_regularisation": (y, draw(N, D_OUT)),
-        "hidden_regularisation": (y, draw(N, D_OUT)),
-        "kl_distillation": (y, draw(N, D_OUT)),
     } | forwards_of_decoders(rng, draw)
 
 
@@ -56,10 +51,7 @@ def forwards_of_decoders(rng, draw):
     queries, keys, values = (draw(TEXTS, LENGTH, heads, DEPTH) for heads in (HEADS, KEY_HEADS, KEY_HEADS))
     angles = draw(LENGTH, DEPTH // 2)
     return {
-        "layer_norm": (texts, draw(HEADS * DEPTH), draw(HEADS * DEPTH)),
-        "rms_norm": (texts, draw(HEADS * DEPTH)),
         "embedding": (tokens, draw(VOCABULARY, HEADS * DEPTH)),
-        "nested_embedding": (tokens, draw(VOCABULARY, R), draw(HEADS * DEPTH, R), R // 4),
         "rotary": (queries, np.cos(angles), np.sin(angles)),
         "causal_attention": (queries, keys, values),
         "swiglu": (texts, draw(TEXTS, LENGTH, HEADS * DEPTH)),
