@@ -55,7 +55,7 @@ _GROUPED = _SIZES | {
     "eps": Key("rms_norm_eps", float, 1e-6),
     "tied": Key("tie_word_embeddings", bool, False),
 }
-_RMS_GATED = {"norm": "rms_norm", "gated": True, "parallel": False, "mlp_bias": False, "head_bias": False}
+_RMS_GATED = {"norm": "rms_norm", "gated": True, "parallel": False, "head_bias": False}
 _LAYER_NORM = {"norm": "layer_norm", "gated": False, "head_bias": False, "mlp_bias": True}
 _LLAMA_MODULES = {
     "embedding": "model.embed_tokens",
@@ -102,7 +102,7 @@ FAMILIES = {
     "qwen2": Family(
         architecture="Qwen2ForCausalLM",
         keys=_GROUPED,
-        fixed=_RMS_GATED | {"qkv_bias": True, "out_bias": False},
+        fixed=_RMS_GATED | {"qkv_bias": True, "out_bias": False, "mlp_bias": False},
         modules=_LLAMA_MODULES,
         windows="layer_types",
         ignored=("*.rotary_emb.inv_freq",),
@@ -124,7 +124,7 @@ FAMILIES = {
             "qkv_bias": _ATTENTION_BIAS,
             "out_bias": _ATTENTION_BIAS,
         },
-        fixed=_RMS_GATED | {"norm_offset": 1},
+        fixed=_RMS_GATED | {"norm_offset": 1, "mlp_bias": False},
         modules=_LLAMA_MODULES,
         gelu="gelu_tanh",
         scaled_embedding=True,
