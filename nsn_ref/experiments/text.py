@@ -55,28 +55,28 @@ def load_text(name=TOPICS):
 
 
 def windows(tokens, length, name="tokens"):
-    """Cut a text into windows that follow each other, each with the tokens that come next.
+    """Cut a text into windows that follow each other.
 
     Parameters
     ----------
     tokens : ndarray, shape (m,)
-    length : int, >= 1
+    length : int, >= 2
+        One token more than a decoder predicts of each window.
     name : str
         Of the text, for the message.
 
     Returns
     -------
-    inputs, labels : ndarray, shape (n, length)
-        Label t of a window is its token t + 1; what is left at the end is not used.
+    ndarray, shape (n, length)
+        What is left at the end is not used.
 
     Raises
     ------
     DataError
         The text has no whole window.
     """
-    checks.integer("windows", "length", length, 1)
-    count = (len(tokens) - 1) // length
+    checks.integer("windows", "length", length, 2)
+    count = len(tokens) // length
     if count < 1:
-        raise DataError(f"{name}: has {len(tokens)} tokens, expected more than {length}, the length of a window")
-    used = tokens[: count * length + 1]
-    return used[:-1].reshape(count, length), used[1:].reshape(count, length)
+        raise DataError(f"{name}: has {len(tokens)} tokens, expected at least {length}, the length of a window")
+    return tokens[: count * length].reshape(count, length)
