@@ -1,11 +1,11 @@
 """Cells on the processes of this machine."""
 
 import concurrent.futures
+import contextlib
 import multiprocessing
 import os
 import queue
 import signal
-from concurrent.futures.process import BrokenProcessPool
 
 from nsn_ref import checks
 from nsn_ref.experiments.runner import Failure, Job, run_job
@@ -62,24 +62,32 @@ def execute(tasks, store, workers=1):
 
 
 class _Process:
-    """A process that runs one job after another, and is replaced if it ends: the job that it ran is then known."""
+    """A process that runs one job after another; it is replaced if it ends, and the job that it ran is then known."""
 
     def __init__(self):
         context = multiprocessing.get_context("spawn")  # a fork of a process that has threads may hang
-        self._pool = concurrent.futures.ProcessPoolExecutor(1, mp_context=context, initializer=_leave_interrupts)
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs,))
+        self._process.start()
+        theirs.close()
 
     def run(self, job, data):
         try:
-            return self._pool.submit(run_job, job, data).result()
-        except BrokenProcessPool:
+            self._pipe.send((job, data))
+            return self._pipe.recv()
+        except (EOFError, ConnectionError):
             self.close()
             self.__init__()
             return Failure(job.cell, "the process that ran it was killed, for want of memory perhaps", "")
 
     def close(self):
-        self._pool.shutdown()
+        self._pipe.close()
+        self._process.join()
 
 
-def _leave_interrupts():
-    """Ctrl-C goes to every process of a terminal: the parent alone decides what ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _serve(pipe):
+    """Run what comes until the other end is closed, by its death perhaps: then the cell that runs is still recorded."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to every process of a terminal; the parent decides
+    with contextlib.suppress(EOFError, ConnectionError):
+        while True:
+            pipe.send(run_job(*pipe.recv()))
