@@ -40,7 +40,7 @@ def factorise_svd(W, R=None):
     Claims: LIN-9, SVD-1, SVD-2, SVD-3, SVD-4, SVD-6.
     """
     R = _check("factorise_svd", R, W=(W, "d_out d_in"))
-    A, B = _from_svd(W.astype(np.float64), R)
+    A, B = _prefix(W.astype(np.float64), R)
     return A.astype(W.dtype), B.astype(W.dtype)
 
 
@@ -83,8 +83,8 @@ def factorise_whitened(W, gram, R=None):
     Claims: SVD-5.
     """
     R = _check("factorise_whitened", R, W=(W, "d_out d_in"), gram=(gram, "d_in d_in"))
-    S, S_inverse = _root("factorise_whitened", gram)
-    A, B = _from_svd(W @ S, R)
+    S, S_inverse = gram_root("factorise_whitened", gram)
+    A, B = _prefix(W @ S, R)
     return (A @ S_inverse).astype(W.dtype), B.astype(W.dtype)
 
 
@@ -99,16 +99,32 @@ def _check(function, R, **arrays):
     return R
 
 
-def _from_svd(W, R):
+def _prefix(W, R):
     U, s, Vt = np.linalg.svd(W, full_matrices=False)
-    root = np.sqrt(s[:R])
-    columns = np.arange(R)
-    signs = np.where(U[np.argmax(np.abs(U[:, :R]), axis=0), columns] < 0, -1.0, 1.0)
-    return (root * signs)[:, None] * Vt[:R], U[:, :R] * (root * signs)
+    return balanced(U[:, :R], s[:R], Vt[:R])
 
 
-def _root(function, gram):
-    """S with S S^T = gram, its small eigenvalues raised, and the inverse of S."""
+def balanced(U, s, Vt):
+    """B = U sqrt(s), A = sqrt(s) V^T with fixed signs.
+
+    Returns
+    -------
+    A : ndarray, shape (R, d_in)
+    B : ndarray, shape (d_out, R)
+    """
+    root, columns = np.sqrt(s), np.arange(len(s))
+    signs = np.where(U[np.argmax(np.abs(U), axis=0), columns] < 0, -1.0, 1.0)
+    return (root * signs)[:, None] * Vt, U * (root * signs)
+
+
+def gram_root(function, gram):
+    """S with S S^T = gram, its small eigenvalues raised, and the inverse of S.
+
+    Raises
+    ------
+    DataError
+        The Gram matrix is not symmetric or not positive semidefinite, beyond rounding, or is zero.
+    """
     noise = len(gram) * np.finfo(gram.dtype).eps
     gram = gram.astype(np.float64)
     asymmetry, size = np.max(np.abs(gram - gram.T)), np.max(np.abs(gram))
