@@ -3,7 +3,7 @@
 
 def commands(app):
     """Attach every command to the application."""
-    from nsn_ref.cli import bench, claims, cost, experiment, frontier, golden, report, train, warm
+    from nsn_ref.cli import bench, claims, cost, experiment, frontier, golden, report, sweep, train, warm
 
     app.add_typer(golden.app, name="golden")
     app.add_typer(train.app, name="train")
@@ -11,6 +11,7 @@ def commands(app):
     app.command(name="cost")(cost.cost)
     app.command(name="claims")(claims.claims)
     app.add_typer(experiment.app, name="experiment")
+    app.command(name="sweep")(sweep.sweep)
     app.command(name="report")(report.report)
     app.command(name="bench")(bench.bench)
     app.command(name="warm")(warm.warm)

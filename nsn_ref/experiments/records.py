@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import uuid
+from pathlib import Path
 from typing import NamedTuple
 
 from nsn_ref.errors import FileError, OptionError
@@ -11,6 +13,8 @@ try:
     import fcntl
 except ImportError:  # Windows: two processes that share a folder may both run a cell
     fcntl = None
+
+MARK = "folder.json"
 
 
 class Cell(NamedTuple):
@@ -66,6 +70,13 @@ class Store:
         made_folder(path.parent)
         write_atomically(path, json.dumps(record, indent=1) + "\n")
 
+    def mark(self):
+        """What tells this folder from any other, wherever it is seen from."""
+        path = self.folder / MARK
+        if not path.exists():
+            write_atomically(path, json.dumps({"folder": uuid.uuid4().hex}) + "\n")
+        return read_json(path)["folder"]
+
     @contextlib.contextmanager
     def claimed(self, cell):
         """Hold a cell for oneself; waits while another process does. A process that is killed lets go."""
@@ -79,6 +90,12 @@ class Store:
             yield
             if self.path(cell).exists():  # whoever waits finds the record; else the file must stay theirs and ours
                 path.unlink(missing_ok=True)
+
+
+def shared_store(folder, mark):
+    """The store in a folder, if this machine sees that very one; else None."""
+    path = Path(folder) / MARK
+    return Store(folder) if path.exists() and read_json(path) == {"folder": mark} else None
 
 
 def new_record(cell, result, made):
