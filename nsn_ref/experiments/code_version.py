@@ -29,15 +29,20 @@ def code_version(module):
     -------
     str
     """
-    digests, reached = {}, [module]
-    while reached:
-        name = reached.pop()
-        if name not in digests:
-            tree = ast.parse(_path(name).read_bytes())
-            reached += [each for each in _imports(tree) if not each.endswith(PAGE)]
-            digests[name] = sha256(ast.dump(_bare(tree)).encode())
+    digests = {name: sha256(ast.dump(_bare(tree)).encode()) for name, tree in reached(module).items()}
     total = sha256("".join(f"{name} {digest}\n" for name, digest in sorted(digests.items())).encode())
     return f"{nsn_ref.__version__}+{total[:16]}"
+
+
+def reached(module):
+    """The parsed source of a module and of all that it reaches, by name."""
+    trees, left = {}, [module]
+    while left:
+        name = left.pop()
+        if name not in trees:
+            trees[name] = ast.parse(_path(name).read_bytes())
+            left += [each for each in _imports(trees[name]) if not each.endswith(PAGE)]
+    return trees
 
 
 def _imports(tree):

@@ -1,6 +1,5 @@
 """The code version: what changes it, what does not, and what it reaches."""
 
-import ast
 import shutil
 import subprocess
 import sys
@@ -61,13 +60,4 @@ def test_what_is_reached():
     )
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     packages = {name for name in loaded if code_version._path(name).name == "__init__.py"}
-    assert not set(loaded) - packages - _reached(MODULE)
-
-
-def _reached(module):
-    seen, left = set(), {module}
-    while left:
-        seen |= left
-        trees = [ast.parse(code_version._path(name).read_bytes()) for name in left]
-        left = {name for tree in trees for name in code_version._imports(tree)} - seen
-    return seen
+    assert not set(loaded) - packages - set(code_version.reached(MODULE))
