@@ -19,6 +19,7 @@ class Cell:
     Parameters
     ----------
     widths : tuple of int
+        Of an `MLP`; or the channels of a `ConvNet`, then its classes.
     R : int
     ranks : tuple of int
         Trained at each step.
@@ -28,6 +29,8 @@ class Cell:
     threads : int
     lr, weight_decay : float
         The latter for A, B and W alone.
+    side : int, optional
+        Height and width of the images of a `ConvNet`.
     """
 
     widths: tuple
@@ -38,23 +41,26 @@ class Cell:
     threads: int = 2
     lr: float = STILL["lr"]
     weight_decay: float = STILL["weight_decay"]
+    side: int | None = None
 
     @property
     def name(self):
-        """The widths, R and the batch, as tables show them."""
-        return f"{'-'.join(map(str, self.widths))} ({self.R}, {self.rows})"
+        """The widths, R and the batch, as tables show them; and the size of images."""
+        images = "" if self.side is None else f", {self.side} x {self.side}"
+        return f"{'-'.join(map(str, self.widths))} ({self.R}, {self.rows}){images}"
 
     def net(self):
         """The network."""
+        from nsn_ref.nets.convnet import ConvNet
         from nsn_ref.nets.mlp import MLP
 
-        return MLP(self.widths, self.R)
+        return MLP(self.widths, self.R) if self.side is None else ConvNet(self.widths[:-1], self.widths[-1], self.R)
 
     def data(self):
         """Parameters by name, and a list of `BATCHES` batches (x, labels); the same in every process."""
         rng = np.random.default_rng(0)
         params = self.net().init(rng, self.dtype)
-        shape = self.rows, self.widths[0]
+        shape = (self.rows, self.widths[0]) + (() if self.side is None else (self.side, self.side))
         return params, [
             (rng.standard_normal(shape).astype(self.dtype), rng.integers(0, self.widths[-1], self.rows))
             for _ in range(BATCHES)
@@ -74,9 +80,9 @@ class Cell:
         return cls(**values | {"widths": tuple(values["widths"]), "ranks": tuple(values["ranks"])})
 
 
-def pair(widths, R, rows, **options):
+def pair(widths, R, rows, side=None, **options):
     """The step of the targets: the anchor R and the variant R / 4."""
-    return Cell(widths, R, (R, R // 4), rows, **options)
+    return Cell(widths, R, (R, R // 4), rows, side=side, **options)
 
 
 NETS = (
@@ -85,10 +91,14 @@ NETS = (
     ((784, 1024, 1024, 10), 256, 128),
     ((1024, 2048, 2048, 1000), 512, 256),
 )
+CONV_NETS = (
+    ((1, 16, 32, 10), 16, 64, 8),
+    ((3, 32, 64, 10), 32, 32, 32),
+)
 
 
 def multiply_adds(cell):
-    """Multiply-adds of one step, the first layer shared between the ranks: what no engine can do without."""
+    """Multiply-adds of one step of an `MLP`, the first layer shared by the ranks: what no engine can do without."""
     n, ranks = cell.rows, cell.ranks
     *hidden, (d_in, d_out) = zip(cell.widths, cell.widths[1:], strict=False)
     total = 3 * n * len(ranks) * d_in * d_out

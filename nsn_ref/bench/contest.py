@@ -9,7 +9,7 @@ from nsn_ref.bench.paired import CHECKED, agree, take_turns, workers
 
 def hire(names, plan):
     """A worker for each engine, by name; they end with the block."""
-    return workers({name: engines.path(engines.ENGINES[name].module) for name in names}, plan.threads)
+    return workers({name: engines.path(engines.ENGINES[name].step) for name in names}, plan.threads)
 
 
 def contest(cell, crew, plan, extra=None):
@@ -42,8 +42,8 @@ def contest(cell, crew, plan, extra=None):
     return {"cell": cell.to_json(), "name": cell.name, "engines": timed}
 
 
-def truth(cell):
-    """The losses of the first steps, by the reference operations in float64."""
-    with workers({"reference": engines.path("reference")}, cell.threads) as crew:
+def truth(cell, module="reference", steps=CHECKED):
+    """What the first steps find, by the reference operations in float64."""
+    with workers({"reference": engines.path(module)}, cell.threads) as crew:
         crew["reference"].ask("make", task=replace(cell.check(), dtype="float64").to_json())
-        return crew["reference"].ask("read", steps=CHECKED)["found"]
+        return crew["reference"].ask("read", steps=steps)["found"]

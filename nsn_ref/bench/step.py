@@ -1,5 +1,7 @@
 """The training step of the four networks of the targets, against every engine."""
 
+from types import MappingProxyType
+
 from nsn_ref.bench import engines, roofline, targets
 from nsn_ref.bench.cells import NETS, pair
 from nsn_ref.bench.contest import contest, hire
@@ -8,16 +10,32 @@ from nsn_ref.bench.tables import Table, milliseconds
 
 
 def run(plan):
-    """Time a step of each network; quick: of the two small ones."""
-    nets = NETS[:2] if plan.quick else NETS
-    names = plan.contestants(engines.STEPPING)
+    """Time a step of each network, and its products alone."""
+    record = contests(plan, engines.STEPPING, {"products": "nsn_ref.bench.tasks.products"})
+    return record | {"peak": roofline.peak(plan)}
+
+
+def contests(plan, among, others=MappingProxyType({})):
+    """Time a step of each network; quick: of the two small ones.
+
+    Parameters
+    ----------
+    plan : Plan
+    among : sequence of str
+        The engines that take part, if they are asked for.
+    others : dict of str to str
+        Modules that take turns with them, by name.
+
+    Returns
+    -------
+    dict
+    """
     cells = []
-    for widths, R, rows in nets:
-        cell = pair(widths, R, rows, dtype=plan.dtype, threads=plan.threads)
-        others = workers({"products": "nsn_ref.bench.tasks.products"}, plan.threads)
-        with hire(names, plan) as crew, others as extra:
+    for net in NETS[: 2 if plan.quick else None]:
+        cell = pair(*net, dtype=plan.dtype, threads=plan.threads)
+        with hire(plan.contestants(among), plan) as crew, workers(others, plan.threads) as extra:
             cells.append(contest(cell, crew, plan, extra))
-    return {"cells": cells, "peak": roofline.peak(plan), "dtype": plan.dtype, "threads": plan.threads}
+    return {"cells": cells, "dtype": plan.dtype, "threads": plan.threads}
 
 
 def tables(record):

@@ -49,7 +49,7 @@ SWEEPS = {
 def run(name, plan):
     """Time a step at each point of a sweep."""
     points = []
-    with hire(plan.contestants(engines.STEPPING), plan) as crew:
+    with hire(plan.contestants(engines.SWEEPING), plan) as crew:
         for x, *sizes in SWEEPS[name].points(plan.quick):
             cell = Cell(*sizes, dtype=plan.dtype, threads=plan.threads)
             points.append({"x": x} | contest(cell, crew, plan))

@@ -11,7 +11,10 @@ WIDTH = 160  # of what is written to a file or a pipe
 def bench(
     name: Annotated[
         str,
-        typer.Argument(help="Of step, ranks, width, batch, count, operations, digits, memory, startup; or all."),
+        typer.Argument(
+            help="Of step, float64, conv, ranks, width, batch, count, allranks, operations, digits, memory, startup; "
+            "or all."
+        ),
     ] = "step",
     against: Annotated[
         str,

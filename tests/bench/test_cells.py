@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from nsn_ref.bench import memory
-from nsn_ref.bench.cells import BATCHES, NETS, Cell, multiply_adds, pair
+from nsn_ref.bench.cells import BATCHES, CONV_NETS, NETS, Cell, multiply_adds, pair
+from nsn_ref.nets.convnet import ConvNet
 
 CELL = Cell((7, 5, 11, 3), 13, (13, 2), 17)
 
@@ -23,6 +24,13 @@ def test_the_networks_of_the_targets():
         "1024-2048-2048-1000 (512, 256)",
     ]
     assert [pair(*net).ranks for net in NETS] == [(32, 8), (64, 16), (256, 64), (512, 128)]
+
+
+def test_a_cell_with_images_is_a_convolutional_net():
+    cell = pair(*CONV_NETS[0])
+    assert cell.name == "1-16-32-10 (16, 64), 8 x 8" and Cell.from_json(cell.to_json()) == cell
+    assert cell.net() == ConvNet((1, 16, 32), 10, R=16)
+    assert cell.data()[1][0][0].shape == (64, 1, 8, 8)
 
 
 def test_data_is_the_same_every_time_and_each_batch_another():

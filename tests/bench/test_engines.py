@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from nsn_ref.bench import engines, names, recipe
-from nsn_ref.bench.cells import Cell
+from nsn_ref.bench import engines, equality, names, recipe
+from nsn_ref.bench.cells import Cell, pair
 from nsn_ref.bench.contest import contest, hire
+from nsn_ref.bench.engines import all_ranks_ours, all_ranks_reference, ours
+from nsn_ref.bench.engines.reference import Operations
 from nsn_ref.bench.plan import Plan
 from nsn_ref.bench.tasks import one_operation, products
 from nsn_ref.errors import OptionError
@@ -28,7 +30,7 @@ def test_numpy_is_the_reference():
 
 def test_what_is_installed_has_a_version(monkeypatch):
     assert engines.installed("reference") and not engines.ENGINES["reference"].distribution
-    monkeypatch.setitem(engines.ENGINES, "jax", engines.Engine("jax_jit", "no-such-distribution", None))
+    monkeypatch.setitem(engines.ENGINES, "jax", engines.Engine("no-such-distribution", "jax_jit"))
     assert not engines.installed("jax") and engines.version("jax") is None
 
 
@@ -106,6 +108,27 @@ def test_recipe_is_that_of_the_command(monkeypatch, tmp_path):
     assert seen["net"] == recipe.network()
     assert seen["config"].to_json() == recipe.config(120).to_json()
     assert np.array_equal(seen["data"][0], recipe.scans().x_train)
+
+
+def test_ours_is_what_training_takes():
+    taken = {type(ours.make(cell.to_json())) for cell in (CELL, pair((1, 3, 5, 3), 2, 7, 4))}
+    assert taken == {ours.Ours, Operations}
+
+
+def test_all_ranks_find_the_losses_of_the_reference():
+    found = [engine.make(CELL.to_json()) for engine in (all_ranks_ours, all_ranks_reference)]
+    losses = [steps.read(steps.step(3)) for steps in found]
+    assert len(losses[0]) == CELL.R and equality.check("ours", losses[:1], losses[1:], 1e-5) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["conv", "allranks"])
+def test_what_is_shown_beside_the_targets_agrees(name):
+    plan = Plan(("reference", "torch", "jax"), threads=2, repeats=1, quick=True, say=lambda text: None)
+    record = names.runner(name)(plan)
+    assert all(set(cell["engines"]) == {"ours", *plan.against} for cell in record["cells"])
+    (times, *_) = names.tables(name, record)
+    assert len(times.rows) == len(record["cells"]) >= 1
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ import math
 import pytest
 from bench_records import machine, step_record, sweep_record
 
-from nsn_ref.bench import digits, roofline, startup, step, sweeps, targets
+from nsn_ref.bench import allranks, digits, roofline, startup, step, sweeps, targets
 from nsn_ref.bench.figure import figure
 from nsn_ref.bench.page import page
 from nsn_ref.bench.tables import Table, markdown, milliseconds
@@ -90,6 +90,12 @@ def test_points_of_a_sweep_are_cells(name, quick):
     assert [p[0] for p in points] == sorted({p[0] for p in points})
     for _, widths, R, ranks, rows in points:
         assert len(widths) > 2 and rows >= 1 and max(ranks) <= R and min(ranks) >= 1
+
+
+def test_all_ranks_beside_the_best_peer():
+    record = {"cells": step_record(TIMES)["cells"], "dtype": "float32", "threads": 2}
+    (table,) = allranks.tables(record)
+    assert table.columns[-1] == "best peer / ours" and table.rows[1][-1] == "1.10"
 
 
 def test_startup_and_digits():

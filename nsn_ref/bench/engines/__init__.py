@@ -10,9 +10,10 @@ from nsn_ref import checks
 class Engine(NamedTuple):
     """Where an engine is found."""
 
-    module: str  # in this package
     distribution: str | None  # the name on PyPI of what must be installed
-    digits: str | None  # the module that trains on digits, if there is one
+    step: str | None = None  # the module of this package that takes steps, if there is one
+    digits: str | None = None  # that trains on digits
+    all_ranks: str | None = None  # that evaluates a network at all ranks
 
 
 class Steps:
@@ -46,18 +47,20 @@ class Steps:
 
 
 ENGINES = {
-    "ours": Engine("ours", None, "digits_ours"),
-    "ours-mkl": Engine("ours_mkl", "mkl", None),
-    "operations": Engine("operations", None, None),
-    "reference": Engine("reference", None, "digits_reference"),
-    "torch": Engine("torch_eager", "torch", "digits_torch"),
-    "torch-compile": Engine("torch_compiled", "torch", None),
-    "jax": Engine("jax_jit", "jax", None),
-    "sklearn": Engine("", "scikit-learn", "digits_sklearn"),  # it has no nested step
+    "ours": Engine(None, "ours", "digits_ours", "all_ranks_ours"),
+    "ours-mkl": Engine("mkl", "ours_mkl"),
+    "operations": Engine(None, "operations"),
+    "reference": Engine(None, "reference", "digits_reference", "all_ranks_reference"),
+    "torch": Engine("torch", "torch_eager", "digits_torch", "all_ranks_torch"),
+    "torch-compile": Engine("torch", "torch_compiled"),
+    "jax": Engine("jax", "jax_jit", all_ranks="all_ranks_jax"),
+    "sklearn": Engine("scikit-learn", digits="digits_sklearn"),  # it has no nested layer
 }
 ALIASES = {"numpy": "reference"}
-STEPPING = tuple(name for name, engine in ENGINES.items() if engine.module)
+STEPPING = tuple(name for name, engine in ENGINES.items() if engine.step)
+SWEEPING = tuple(name for name in STEPPING if name != "torch-compile")  # it would compile longer than it is timed
 DIGITS = tuple(name for name, engine in ENGINES.items() if engine.digits)
+ALL_RANKS = tuple(name for name, engine in ENGINES.items() if engine.all_ranks)
 
 
 def named(function, names):

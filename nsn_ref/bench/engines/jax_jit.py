@@ -8,18 +8,38 @@ from nsn_ref.bench.engines import Steps
 BETA1, BETA2, EPS = 0.9, 0.999, 1e-8
 
 
-def _objective(params, layers, x, labels, ranks):
+def logits(params, layers, x, rank):
+    """The logits of a perceptron, or, where x are images, of a convolutional net."""
     import jax
     import jax.numpy as jnp
 
-    losses = []
-    for rank in ranks:
-        h = x
-        for i in range(layers - 1):
-            A, B, b = (params[f"layers.{i}.{name}"] for name in "ABb")
-            h = jax.nn.relu((h @ A[:rank].T) @ B[:, :rank].T + b)
-        z = h @ params[f"layers.{layers - 1}.W"].T + params[f"layers.{layers - 1}.b"]
-        losses.append(-jnp.take_along_axis(jax.nn.log_softmax(z), labels[:, None], 1).mean())
+    h, images = x, x.ndim == 4
+    for i in range(layers - 1):
+        A, B, b = (params[f"layers.{i}.{name}"] for name in "ABb")
+        A, B = A[:rank], B[:, :rank]
+        if images:
+            n, c, height, width = h.shape
+            h = h if i == 0 else h.reshape(n, c, height // 2, 2, width // 2, 2).mean((3, 5))
+            z = jax.lax.conv_general_dilated(h, A, (1, 1), "SAME")
+            h = jax.nn.relu(jnp.einsum("nrhw,or->nohw", z, B) + b[:, None, None])
+        else:
+            h = jax.nn.relu((h @ A.T) @ B.T + b)
+    h = h.mean((2, 3)) if images else h
+    return h @ params[f"layers.{layers - 1}.W"].T + params[f"layers.{layers - 1}.b"]
+
+
+def cross_entropy(z, labels):
+    """The mean cross-entropy of labels."""
+    import jax
+    import jax.numpy as jnp
+
+    return -jnp.take_along_axis(jax.nn.log_softmax(z), labels[:, None], 1).mean()
+
+
+def _objective(params, layers, x, labels, ranks):
+    import jax.numpy as jnp
+
+    losses = [cross_entropy(logits(params, layers, x, rank), labels) for rank in ranks]
     s = params["s"]
     total = sum(jnp.exp(-s[rank - 1]) * loss + s[rank - 1] for rank, loss in zip(ranks, losses, strict=True))
     return total, losses
@@ -44,19 +64,24 @@ def _update(cell, params, m, v, t, x, labels):
     return (params, m, v, t), (total, losses)
 
 
+def configure(cell):
+    """Give JAX the cell's threads and number type; before its first array."""
+    threads = "true" if cell.threads > 1 else "false"
+    os.environ["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen={threads} intra_op_parallelism_threads={cell.threads}"
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    import jax
+
+    jax.config.update("jax_enable_x64", cell.dtype == "float64")
+
+
 class Jax(Steps):
     """A step in JAX on a cell."""
 
     def __init__(self, cell):
-        threads = "true" if cell.threads > 1 else "false"
-        os.environ["XLA_FLAGS"] = (
-            f"--xla_cpu_multi_thread_eigen={threads} intra_op_parallelism_threads={cell.threads}"
-        )  # fmt: skip
-        os.environ["JAX_PLATFORMS"] = "cpu"
+        configure(cell)
         import jax
         import jax.numpy as jnp
 
-        jax.config.update("jax_enable_x64", cell.dtype == "float64")
         params, batches = cell.data()
         self.batches = [(jnp.asarray(x), jnp.asarray(labels)) for x, labels in batches]
         params = {name: jnp.asarray(p) for name, p in params.items()}

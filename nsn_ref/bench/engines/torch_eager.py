@@ -5,18 +5,27 @@ from nsn_ref.bench.engines import Steps
 
 
 def losses_at_ranks(params, layers, x, labels, ranks):
-    """The loss at each rank; `params` is a dict of tensors, `layers` the number of linear ones."""
-    from torch.nn.functional import cross_entropy, linear, relu
+    """The loss at each rank; `params` is a dict of tensors, `layers` the number of those with parameters."""
+    from torch.nn.functional import cross_entropy
 
-    losses = []
-    for rank in ranks:
-        h = x
-        for i in range(layers - 1):
-            A, B, b = (params[f"layers.{i}.{name}"] for name in "ABb")
-            h = relu(linear(linear(h, A[:rank]), B[:, :rank], b))
-        z = linear(h, params[f"layers.{layers - 1}.W"], params[f"layers.{layers - 1}.b"])
-        losses.append(cross_entropy(z, labels))
-    return losses
+    return [cross_entropy(logits(params, layers, x, rank), labels) for rank in ranks]
+
+
+def logits(params, layers, x, rank):
+    """The logits of a perceptron, or, where x are images, of a convolutional net."""
+    from torch.nn.functional import avg_pool2d, conv2d, linear, relu
+
+    h, images = x, x.ndim == 4
+    for i in range(layers - 1):
+        A, B, b = (params[f"layers.{i}.{name}"] for name in "ABb")
+        A, B = A[:rank], B[:, :rank]
+        if images:
+            h = h if i == 0 else avg_pool2d(h, 2)
+            h = relu(conv2d(conv2d(h, A, padding=A.shape[-1] // 2), B[:, :, None, None], b))
+        else:
+            h = relu(linear(linear(h, A), B, b))
+    h = h.mean((2, 3)) if images else h
+    return linear(h, params[f"layers.{layers - 1}.W"], params[f"layers.{layers - 1}.b"])
 
 
 def objective(params, layers, x, labels, ranks):
