@@ -1,43 +1,16 @@
-"""Decoders of every family against transformers in float64: logits, loss, and the gradient of every parameter.
-
-Transformers computes norms, rotary frequencies, softmax and loss in float32 whatever the model's dtype. The fixture
-`lifted` turns these steps to float64, so that two right implementations differ by float64 roundings only.
-"""
-
-import importlib
+"""Decoders of every family against transformers in float64: logits, loss, and the gradient of every parameter."""
 
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from transformers_models import CASES, Magnitudes, batch, largest, pair, run  # noqa: E402
+from transformers_models import CASES, Magnitudes, batch, largest, pair, run
 
-from nsn_ref.nets.loss_and_grads import loss_and_grads  # noqa: E402
+from nsn_ref.nets.loss_and_grads import loss_and_grads
 
 TOLERANCE = 1e-9  # of the sum of the terms' absolute values
-
-
-class Lifted:
-    """The module torch with another idea of float32."""
-
-    float = float32 = torch.float64
-
-    def __getattr__(self, name):
-        return getattr(torch, name)
-
-
-@pytest.fixture
-def lifted(monkeypatch):
-    """Inside a test, transformers' float32 steps are float64 ones."""
-    for kind in {kind for kind, _ in CASES.values()}:
-        modeling = importlib.import_module(f"transformers.models.{kind}.modeling_{kind}")
-        monkeypatch.setattr(modeling, "torch", Lifted())
-    monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
-    torch.set_default_dtype(torch.float64)  # of constants that a model keeps
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 def assert_close(got, expected, magnitude):
