@@ -86,10 +86,10 @@ class Shards:
         NonFiniteError
             It has a NaN or infinity.
         """
+        for _ in self.blocks(name):  # checks every element, and lets go of its page
+            pass
         array = self.map(name)
-        array = np.require(array if dtype is None else array.astype(dtype, copy=False), requirements="AW")
-        self._check_finite(name, array)
-        return array
+        return np.require(array if dtype is None else array.astype(dtype, copy=False), requirements="AW")
 
     def blocks(self, name):
         """A tensor as it lies in its file, a few rows at a time, for what is larger than memory should hold.
@@ -109,13 +109,9 @@ class Shards:
         for start in range(0, rows, step):
             count = min(step, rows - start)
             block = _map(entry, dtype, entry.offset + start * width, (count, *entry.shape[1:]))
-            self._check_finite(name, block)
+            if not np.isfinite(block).all():
+                raise NonFiniteError(f"{entry.path}: {name} has NaN or infinity, expected finite numbers")
             yield block
-
-    def _check_finite(self, name, array):
-        if not np.isfinite(array).all():
-            path = self.entries[name].path
-            raise NonFiniteError(f"{path}: {name} has NaN or infinity, expected finite numbers")
 
 
 def _files(folder):

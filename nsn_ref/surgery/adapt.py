@@ -1,0 +1,149 @@
+"""From a Hugging Face folder to a folder with a nested decoder, one layer in memory at a time."""
+
+import dataclasses
+import math
+import platform
+
+import numpy as np
+
+from nsn_ref import __version__, checks
+from nsn_ref.files import new_folder, sha256, sha256_of_file
+from nsn_ref.hf.config import FILE as CONFIG
+from nsn_ref.hf.read import ModelFolder
+from nsn_ref.hf.stream import Lazy, whole
+from nsn_ref.surgery.choice import choose_layers, components, rank_rule
+from nsn_ref.surgery.factorise import gram_root
+from nsn_ref.surgery.folder import write_into
+from nsn_ref.surgery.grams import InputGrams
+from nsn_ref.surgery.layer import METHODS, factorise_layer
+from nsn_ref.surgery.spectrum import spectrum
+
+GRID = 16  # ranks at which the error of a layer is recorded
+
+
+def adapt(folder, out, *, layers="mlp", ranks="full", method="auto", tokens=None, seed=0, progress=lambda key: None):
+    """Replace layers of a pretrained decoder by factors, and write it as a nested one.
+
+    Tensors that stay as they are keep their dtype; factors are float64 where the layer is, else float32.
+
+    Parameters
+    ----------
+    folder : str or Path
+        A Hugging Face folder.
+    out : str or Path
+        Folder to write. It must not exist. It is complete or not there.
+    layers : str
+        As in `choose_layers`: "mlp", "attention", "all", a pattern, or several separated by commas.
+    ranks : str or int
+        As in `rank_rule`: "full", a number of components, a share of break-even "0.5x", or "energy=0.95".
+    method : {"auto", "exact", "randomised"}
+        As in `factorise_layer`.
+    tokens : ndarray of integers, shape (n, T), optional
+        Calibration sequences: factors are then those of the smallest output error on them (`factorise_whitened`).
+    seed : int
+        Of random projections.
+    progress : callable
+        Called with the key of each layer that is factorised.
+
+    Returns
+    -------
+    dict
+        What was written to nsn.json.
+
+    Raises
+    ------
+    FileError, OptionError, ShapeError, DTypeError, NonFiniteError, RankError, LabelError
+    """
+    checks.choice("adapt", "method", method, METHODS)
+    checks.integer("adapt", "seed", seed, 0)
+    model, rule = ModelFolder(folder), rank_rule(ranks)
+    keys = choose_layers(model.config, layers)
+    plan = Surgeon(model, method, tokens, seed, progress)
+    nested = tuple((key, plan.components(rule, key)) for key in keys)
+    config = dataclasses.replace(model.config, nested=nested)
+    surgeon = Surgeon(model, method, tokens, seed, progress)
+    options = {"layers": layers, "ranks": str(ranks), "method": method, "seed": seed, "whitened": _calibration(tokens)}
+    facts = {"provenance": _provenance(model) | options, "layers": surgeon.reports}
+    with new_folder(out) as new:
+        write_into(new, config, _tensors(model, config, surgeon), facts, folder)
+    return facts
+
+
+class Surgeon:
+    """Factorises layers as they are asked for, in the order of the pass, and remembers the last."""
+
+    def __init__(self, model, method, tokens, seed, progress):
+        self.model, self.method, self.progress = model, method, progress
+        self.rng = np.random.default_rng(seed)
+        self.grams = None
+        if tokens is not None:
+            self.grams = InputGrams(model.config, self.read, tokens, self.dtype("embedding.E"))
+        self.reports = {}
+        self.last = None, None
+
+    def factors(self, key, R):
+        """The factors of a layer; A and B are asked for one after the other."""
+        if self.last[0] != key:
+            self.last = None, None  # two pairs of factors are not held at once
+            self.last = key, self._factorise(key, R)
+        return self.last[1]
+
+    def components(self, rule, key):
+        """How many components a layer keeps."""
+        d_in, d_out, _ = self.model.config.linear_layers[key]
+        return components(rule, key, d_in, d_out, lambda: spectrum(self.read(f"{key}.W"), self._root(key)))
+
+    def read(self, name):
+        """A parameter in the dtype that is computed in."""
+        return self.model.read(name, self.dtype(name))
+
+    def dtype(self, name):
+        """float64 where the file has it, else float32."""
+        return np.promote_types(np.float32, self.model.dtype(name))
+
+    def _root(self, key):
+        return None if self.grams is None else gram_root("adapt", self.grams[key])[0]
+
+    def _factorise(self, key, R):
+        self.progress(key)
+        gram = None if self.grams is None else self.grams[key]
+        found = factorise_layer(self.read(f"{key}.W"), R, self.rng, method=self.method, gram=gram)
+        at = np.unique(np.linspace(1, R, min(R, GRID)).round().astype(int))
+        self.reports[key] = {
+            "R": R,
+            "method": found.method,
+            "error": float(found.errors[-1]),
+            "best_error": found.best,
+            "ranks": at.tolist(),
+            "errors": found.errors[at - 1].tolist(),
+        }
+        return found
+
+
+def _tensors(model, config, surgeon):
+    """The parameters of the nested decoder, in order, each made when its turn comes."""
+    from nsn_ref.nets.decoder import Decoder
+
+    nested = dict(config.nested)
+
+    def tensor(name, shape):
+        key, _, leaf = name.rpartition(".")
+        if key in nested and leaf in "AB":
+            return whole(shape, surgeon.dtype(f"{key}.W"), lambda: getattr(surgeon.factors(key, nested[key]), leaf))
+        if name == "s":
+            return whole(shape, np.float32, lambda: np.zeros(shape))
+        return Lazy(shape, model.dtype(name), lambda: model.blocks(name))
+
+    return {name: tensor(name, shape) for name, shape in Decoder(config).shapes().items()}
+
+
+def _provenance(model):
+    files = {path.name: sha256_of_file(path) for path in (model.folder / CONFIG, *model.shards.paths)}
+    versions = {"nsn_ref": __version__, "numpy": np.__version__, "python": platform.python_version()}
+    return {"source": str(model.folder), "sha256": files, "versions": versions}
+
+
+def _calibration(tokens):
+    if tokens is None:
+        return None
+    return {"sequences": len(tokens), "tokens": math.prod(tokens.shape), "sha256": sha256(tokens.tobytes())}

@@ -1,0 +1,77 @@
+"""The factors of one layer by any method, and their error at every rank."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from nsn_ref.surgery.factorise import factorise_svd, factorise_whitened, gram_root
+from nsn_ref.surgery.randomised import factorise_randomised, row_blocks
+from nsn_ref.surgery.spectrum import spectrum, tail
+
+METHODS = ("auto", "exact", "randomised")
+LARGE = 2**22  # elements from which on random projections pay, where a quarter of the components is kept
+AFFORDABLE = 2048  # the smaller width up to which the best error is computed beside a randomised one
+
+
+class LayerFactors(NamedTuple):
+    """Factors, and what they leave out of W x, in root mean square over the inputs x; without inputs, of W."""
+
+    A: np.ndarray  # (R, d_in)
+    B: np.ndarray  # (d_out, R)
+    method: str  # "exact" or "randomised"
+    errors: np.ndarray  # (R,): at rank r errors[r - 1], relative to what there is
+    best: float | None  # the smallest possible error at rank R; None: not computed
+
+
+def factorise_layer(W, R, rng, *, method="auto", gram=None):
+    """Factorise a weight matrix.
+
+    Parameters
+    ----------
+    W : ndarray, shape (d_out, d_in)
+        float32 or float64.
+    R : int, in 1..min(d_in, d_out)
+    rng : numpy.random.Generator
+        For the randomised method.
+    method : {"auto", "exact", "randomised"}
+        "auto": randomised if the matrix is large and at most a quarter of its components is kept.
+    gram : ndarray, shape (d_in, d_in), optional
+        Gram matrix of the inputs, for whitened factors.
+
+    Returns
+    -------
+    LayerFactors
+
+    Raises
+    ------
+    ShapeError, DTypeError, NonFiniteError, RankError, DataError
+    """
+    if gram is not None:  # in the dtype of the factors, which decides what is noise in it
+        gram = (gram / max(np.trace(gram), np.finfo(np.float64).tiny)).astype(W.dtype)
+    if method == "auto":
+        method = "randomised" if W.size > LARGE and min(W.shape) >= 4 * R else "exact"
+    A, B, missed, best = (_randomised if method == "randomised" else _exact)(W, R, rng, gram)
+    found = np.sum(B.astype(np.float64) ** 2, axis=0)  # norm(b_i)^2 is the i-th singular value
+    size = np.sqrt(_squared_norm(W, gram))
+    errors = np.sqrt(missed**2 + np.append(np.cumsum(found[:0:-1] ** 2)[::-1], 0.0))
+    relative = 1 / size if size > 0 else 0.0
+    return LayerFactors(A, B, method, errors * relative, None if best is None else float(best * relative))
+
+
+def _exact(W, R, rng, gram):
+    A, B = factorise_svd(W, R) if gram is None else factorise_whitened(W, gram, R)
+    kept = np.sum(np.sum(B.astype(np.float64) ** 2, axis=0) ** 2)
+    missed = 0.0 if min(W.shape) == R else np.sqrt(max(_squared_norm(W, gram) - kept, 0.0))
+    return A, B, missed, missed
+
+
+def _randomised(W, R, rng, gram):
+    root, inverse = (None, None) if gram is None else gram_root("adapt", gram)
+    A, B, missed, _ = factorise_randomised(W, R, rng, root=root)
+    best = tail(spectrum(W, root))[R] if min(W.shape) <= AFFORDABLE else None
+    return A if root is None else (A @ inverse).astype(W.dtype), B, missed, best
+
+
+def _squared_norm(W, gram):
+    """norm_F(W S)^2."""
+    return sum(np.sum((rows if gram is None else rows @ gram) * rows) for _, rows in row_blocks(W))
