@@ -80,7 +80,11 @@ def command(name):
         seeds: Annotated[int | None, typer.Option(help="How often each cell is run.")] = None,
         data: Annotated[
             str | None,
-            typer.Option(help="digits, iris, wine, breast_cancer, FILE.npz (x, y) or FILE.csv (label last)."),
+            typer.Option(
+                "--data",
+                "--text",
+                help="digits, iris, wine, breast_cancer, FILE.npz (x, y) or FILE.csv (label last); of decoders a text.",
+            ),
         ] = None,
         workers: Annotated[int | None, typer.Option(help="Cells at once. Default: one for each core.")] = None,
         records: Annotated[Path, typer.Option(help="Folder of finished cells, which are not run again.")] = RECORDS,

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from nsn_ref.experiments.data import load
+
 FORMS = ("smoke", "quick", "full")  # seconds, minutes, as long as it takes
 
 
@@ -48,6 +50,9 @@ class Experiment:
         `cells`, the seeds of a cell together.
     data : str, optional
         The data set unless another is asked for; None: the experiment takes none, and `run` is given None.
+    load : callable, optional
+        ``load(name)``: the data of a name or path, with its own ``name`` and ``sha256``. Default: tables, by
+        `nsn_ref.experiments.data.load`.
     """
 
     name: str
@@ -59,3 +64,4 @@ class Experiment:
     run: Callable
     page: Callable
     data: str | None = "digits"
+    load: Callable = load

@@ -1,10 +1,10 @@
 """From a form of an experiment to the cells that it consists of."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 from nsn_ref import checks
 from nsn_ref.errors import OptionError
-from nsn_ref.experiments import data as data_sets
 from nsn_ref.experiments.code_version import code_version
 from nsn_ref.experiments.experiment import FORMS
 from nsn_ref.experiments.records import Cell
@@ -16,7 +16,7 @@ class Task(NamedTuple):
 
     cell: Cell
     module: str  # where the experiment is
-    data: data_sets.Data | None
+    data: object  # what the experiment's `load` gives; None where it takes none
 
 
 def plan(name, form="quick", *, seeds=None, data=None, options=None):
@@ -29,7 +29,7 @@ def plan(name, form="quick", *, seeds=None, data=None, options=None):
         One of `FORMS`.
     seeds : int or sequence of int, optional
         How many, from 0 on, or which; default: as many as the form has.
-    data : str or Data, optional
+    data : str, Path or what the experiment's `load` gives, optional
         Default: the experiment's.
     options : dict, optional
         Replace those of these names in every cell.
@@ -47,8 +47,8 @@ def plan(name, form="quick", *, seeds=None, data=None, options=None):
     seeds = _seeds(name, chosen.seeds[form] if seeds is None else seeds)
     if chosen.data is None and data is not None:
         raise OptionError(f"{name}: data is {getattr(data, 'name', data)!r}, expected none: it makes its own")
-    if chosen.data is not None and not isinstance(data, data_sets.Data):
-        data = data_sets.load(chosen.data if data is None else data)
+    if chosen.data is not None and isinstance(data, str | Path | None):
+        data = chosen.load(chosen.data if data is None else data)
     module = EXPERIMENTS[name]
     code = code_version(chosen.run.__module__)
     cells = _replaced(name, chosen.cells(form), options or {})

@@ -6,7 +6,6 @@ import tomllib
 
 from nsn_ref import checks
 from nsn_ref.errors import FileError, OptionError
-from nsn_ref.experiments import data as data_sets
 from nsn_ref.experiments.experiment import FORMS
 from nsn_ref.experiments.plan import plan
 from nsn_ref.experiments.registry import experiment
@@ -57,14 +56,14 @@ def _tasks(where, grid, loaded):
     if not isinstance(options, dict):
         raise OptionError(f"{where}: options is {options!r}, expected a table")
     for name in _several(where, "experiment", grid["experiment"]):
-        own = experiment(name).data
+        own = experiment(name)
         values = {option: _values(name, form, option, value) for option, value in options.items()}
-        for data in _several(where, "data", grid.get("data", [own])):
-            if data is not None and data not in loaded:
-                loaded[data] = data_sets.load(data)
+        for data in _several(where, "data", grid.get("data", [own.data])):
+            if data is not None and (own.load, data) not in loaded:
+                loaded[own.load, data] = own.load(data)
             for chosen in itertools.product(*values.values()):
                 combination = dict(zip(values, chosen, strict=True))
-                yield from plan(name, form, seeds=grid.get("seeds"), data=loaded.get(data), options=combination)
+                yield from plan(name, form, seeds=grid.get("seeds"), data=loaded.get((own.load, data)), options=combination)
 
 
 def _several(where, key, value):
