@@ -61,9 +61,9 @@ def _tasks(where, grid, loaded):
         for data in _several(where, "data", grid.get("data", [own.data])):
             if data is not None and (own.load, data) not in loaded:
                 loaded[own.load, data] = own.load(data)
+            given = {"seeds": grid.get("seeds"), "data": loaded.get((own.load, data))}
             for chosen in itertools.product(*values.values()):
-                combination = dict(zip(values, chosen, strict=True))
-                yield from plan(name, form, seeds=grid.get("seeds"), data=loaded.get((own.load, data)), options=combination)
+                yield from plan(name, form, **given, options=dict(zip(values, chosen, strict=True)))
 
 
 def _several(where, key, value):
