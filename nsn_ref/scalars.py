@@ -271,11 +271,14 @@ def largest(x, among=True):
 
 
 def masked_softmax(z, seen):
-    """Softmax over those elements of the last axis that are seen; the others, and a row of none, are exactly 0."""
-    shift = largest(z, seen)
+    """Softmax over those elements of the last axis that are seen; the others, and a row of none, are exactly 0.
+
+    A single one is exactly 1, for balls too.
+    """
+    shift, count = largest(z, seen), seen.sum(axis=-1, keepdims=True)
     e = where(seen, exp(where(seen, z, shift) - shift), number(0, z))
-    total = e.sum(axis=-1, keepdims=True)
-    return e / where(seen.any(axis=-1, keepdims=True), total, number(1, z))
+    total = where(count > 0, e.sum(axis=-1, keepdims=True), number(1, z))
+    return where(seen & (count == 1), number(1, z), e / total)
 
 
 def log_softmax(z):

@@ -256,6 +256,12 @@ def test_masked_softmax_counts_what_is_seen_in_every_system():
         assert np.array_equal(p, [[1, 0, 0], [0.5, 0.5, 0], [0, 0, 0]])
 
 
+def test_masked_softmax_of_one_number_is_exactly_one():
+    z = to_balls(np.array([[1.0, 2.0]])) / 3
+    p = scalars.masked_softmax(z, np.array([[True, False]]))
+    assert all(element.is_exact() for element in p.flat) and p.tolist() == [[1, 0]]
+
+
 def test_masked_softmax_of_everything_is_the_softmax():
     z = np.array([[0.5, -3.0, 2.0], [1.0, 1.0, -40.0]])
     p = scalars.masked_softmax(z, np.ones((2, 3), bool))
