@@ -69,9 +69,6 @@ def step(member, model, order):
     """One member's share of a step."""
     ranks, w = order.ranks[: order.sizes[K]], model.space.w[member.me]
     first, last = share(member, order.sizes[N], 1)
-    if member.me == 0:
-        weigh(model, order, ranks)
-    barrier(member)
     forward(model, w, ranks, last - first)
     loss(member, model, order, w, ranks, (first, last))
     backward(model, w, ranks, last - first)
@@ -100,6 +97,7 @@ def lead(member, model, order):
     for i in range(order.sizes[N]):
         if not 0 <= order.labels[i] < head[D_OUT]:
             return i
+    weigh(model, order, order.ranks[: order.sizes[K]])  # before anybody else begins
     atomic_add(member.sync, TICKET, 1)
     step(member, model, order)
     order.sizes[DONE] += 1
