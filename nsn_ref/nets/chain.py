@@ -128,9 +128,10 @@ class Chain:
             raise DTypeError(f"{function}: params is a {type(params).__name__}, expected a dict of arrays by name")
         shapes = self.shapes()
         if missing := shapes.keys() - params.keys():
-            raise ShapeError(f"{function}: params has no {sorted(missing)[0]!r}, expected {', '.join(shapes)}")
+            name = sorted(missing)[0]
+            raise ShapeError(f"{function}: params has no {name!r}, expected an array of shape {shapes[name]}")
         if unknown := params.keys() - shapes.keys():
-            raise ShapeError(f"{function}: params has {sorted(unknown)[0]!r}, expected only {', '.join(shapes)}")
+            raise ShapeError(f"{function}: params has {sorted(unknown)[0]!r}, expected only parameters of the network")
         named = {key: (params[key], " ".join(map(str, shape))) for key, shape in shapes.items()}
         checks.arrays(function, **({} if x is None else {"x": (x, self.input_axes)}), **named)
 

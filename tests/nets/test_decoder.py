@@ -230,7 +230,7 @@ def test_bad_input_is_named(rng):
         (LabelError, r"positions has the label 11, expected integers in 0\.\.10", {"positions": np.arange(3) + 9}),
         (ShapeError, r"norm\.w has shape \(1,\), expected \(6\)", {"params": {"norm.w": np.ones(1)}}),
         (NonFiniteError, r"norm\.b has NaN", {"params": {"norm.b": np.full(6, np.nan)}}),
-        (ShapeError, r"params has 'mlp', expected only embedding\.E", {"params": {"mlp": np.ones(1)}}),
+        (ShapeError, r"params has 'mlp', expected only parameters of the network", {"params": {"mlp": np.ones(1)}}),
     ):  # fmt: skip
         with pytest.raises(error, match=rf"^Decoder\.forward: {message}"):
             forward(**arguments)

@@ -180,7 +180,7 @@ def test_bad_input_is_named(rng):
     net = MLP((3, 5, 2), R=7)
     params, (x,) = random_params(rng, net), normal(rng, (4, 3))
     forward = partial(net.forward, x=x, rank=2)
-    with pytest.raises(ShapeError, match=r"MLP.forward: params has no 'layers.0.B', expected layers.0.A"):
+    with pytest.raises(ShapeError, match=r"MLP.forward: params has no 'layers.0.B', expected an array of"):
         forward({name: value for name, value in params.items() if name != "layers.0.B"})
     with pytest.raises(ShapeError, match=r"MLP.forward: params has 'layers.7.A', expected only"):
         forward(params | {"layers.7.A": x})

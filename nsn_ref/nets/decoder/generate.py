@@ -85,8 +85,8 @@ def choose(logits, temperature, top_k, rng):
     if temperature == 0:
         return logits.argmax(axis=1)
     order = np.argsort(-logits, axis=1, kind="stable")[:, :top_k]
-    z = np.take_along_axis(logits, order, axis=1).astype(np.float64) / temperature
-    below = np.cumsum(np.exp(z - z[:, :1]), axis=1)
+    z = np.take_along_axis(logits, order, axis=1).astype(np.float64)
+    below = np.cumsum(np.exp((z - z[:, :1]) / temperature), axis=1)
     place = (below <= rng.random((len(logits), 1)) * below[:, -1:]).sum(axis=1, keepdims=True)
     return np.take_along_axis(order, place, axis=1)[:, 0]
 
