@@ -14,11 +14,13 @@ def multirank_linear_forward(x, A, B, b, ranks, *, out=None):
     """As `nsn_ref.ops.multirank_linear_forward`; `out` takes ys."""
     linear("multirank_linear_forward", x, A, B, b)
     checks.ranks("multirank_linear_forward", ranks, A.shape[0])
-    top = max(ranks)
+    at = np.array(ranks, np.int64)
+    top = int(at.max())
     ys = output("multirank_linear_forward", out, (len(ranks), *x.shape[:-1], B.shape[0]), x.dtype)
     h = np.matmul(rows(x), A[:top].T)
-    bias = np.broadcast_to(b, (len(h), len(b)))
-    prefix_sums(bias, h, B.T, 0, ranks, ys.reshape(len(ranks), *bias.shape))
+    bias = np.empty((len(h), len(b)), x.dtype)
+    bias[:] = b
+    prefix_sums(bias, h, B.T, 0, at, ys.reshape(len(ranks), *bias.shape))
     return ys, MultirankLinearSaved(x, A, B, h.reshape(*x.shape[:-1], top), tuple(ranks))
 
 
