@@ -23,12 +23,16 @@ def calls(rng):
     losses, s = rng.random(2), rng.standard_normal(7)
     nested = {"x": x, "A": A, "B": B, "b": b}
     images, K = rng.standard_normal((5, 3, 8, 6)), rng.standard_normal((7, 3, 3, 2))
+    heads = rng.standard_normal((3, 2, 4, 5))
     geometry = {"stride": (2, 3), "padding": (1, 0)}  # misses the last column of pixels
     ways = {
         "dense": ({"x": x, "W": W, "b": b}, {"dy": y}),
         "nested_linear": (nested | {"rank": 4}, {"dy": y}),
         "multirank_linear": (nested | {"ranks": (4, 1, 4)}, {"dys": ys}),
         "nested_embedding": ({"tokens": rng.integers(0, 3, 5), "E": A.T.copy(), "B": B, "rank": 4}, {"dy": y}),
+        "embedding": ({"tokens": rng.integers(0, 3, 5), "E": A.T.copy()}, {"dy": rng.standard_normal((5, 7))}),
+        "rotary": ({"x": heads, "cos": b[:, None], "sin": b[:, None] + 1}, {"dy": heads + 1}),
+        "causal_attention": ({"q": heads, "k": heads[:, :, :2] + 1, "v": heads[:, :, :2] - 1}, {"dy": heads + 2}),
         "conv2d": ({"x": images, "W": K[:2], "b": b} | geometry, {"dy": rng.standard_normal((5, 2, 4, 2))}),
         "nested_conv2d": (
             nested | {"x": images, "A": K, "rank": 4} | geometry, {"dy": rng.standard_normal((5, 2, 4, 2))},
@@ -37,6 +41,8 @@ def calls(rng):
         "relu": ({"z": y}, {"dy": ys[0]}),
         "gelu": ({"z": y, "approximate": "tanh"}, {"dy": ys[0]}),
         "silu": ({"z": y}, {"dy": ys[0]}),
+        "swiglu": ({"gate": y, "up": ys[0]}, {"dy": ys[1]}),
+        "geglu": ({"gate": y, "up": ys[0]}, {"dy": ys[1]}),
         "layer_norm": ({"x": y, "w": b, "b": b + 1}, {"dy": ys[0]}),
         "rms_norm": ({"x": y, "w": b}, {"dy": ys[0]}),
         "softmax_cross_entropy": ({"z": y, "targets": labels}, {"dloss": 0.5}),
@@ -86,7 +92,8 @@ def test_other_number_types_are_refused(calls):
 
 
 FREE = ("x", "z", "y", "p", "s", "weights")  # arrays of forward operations that no other one determines
-FREE_AXES = {("A", 0), ("A", 2), ("A", 3), ("W", 0), ("W", 2), ("W", 3), ("E", 0)}  # R, d_out, k_h, k_w, V
+# R, d_out, k_h, k_w, V, T, H
+FREE_AXES = {("A", 0), ("A", 2), ("A", 3), ("W", 0), ("W", 2), ("W", 3), ("E", 0), ("q", 1), ("q", 2)}
 
 
 def is_free(kernel, arrays, name, axis):
