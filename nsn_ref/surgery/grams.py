@@ -4,7 +4,9 @@ import numpy as np
 
 from nsn_ref import ops as reference
 from nsn_ref.errors import OptionError
-from nsn_ref.nets.decoder.network import Decoder, build, on_sequences
+from nsn_ref.nets.decoder import Decoder
+from nsn_ref.nets.decoder.blocks import decoder_layers
+from nsn_ref.nets.decoder.sequences import on_sequences
 
 BATCH = 8  # sequences that run at once
 
@@ -33,7 +35,7 @@ class InputGrams:
         self.read, self.ops = read, ops
         Decoder(config).check_input("adapt", tokens)
         positions, like = np.arange(tokens.shape[1]), np.zeros(1, dtype)
-        layers = build(config, on_sequences(config, positions, None, like))
+        layers = decoder_layers(config, on_sequences(config, positions, None, like))
         self.layers = iter(layers[:-1] if config.tied else layers)  # a tied head is no linear layer of its own
         self.hidden = [tokens[i : i + BATCH] for i in range(0, len(tokens), BATCH)]
         self.found = {}  # by the name of an input

@@ -227,7 +227,7 @@ def test_bad_input_is_named(rng):
         (DTypeError, r"mask has dtype int64, expected an ndarray of booleans", {"mask": tokens}),
         (ShapeError, r"mask has shape \(2, 2\), expected \(2, 3\)", {"mask": np.ones((2, 2), dtype=bool)}),
         (ShapeError, r"positions has shape \(2,\), expected \(3,\) or \(2, 3\)", {"positions": np.arange(2)}),
-        (LabelError, r"positions has the label 11, expected integers in 0\.\.10", {"positions": np.arange(3) + 9}),
+        (OptionError, r"positions reach from 9 to 11, expected integers in 0\.\.10", {"positions": np.arange(3) + 9}),
         (ShapeError, r"norm\.w has shape \(1,\), expected \(6\)", {"params": {"norm.w": np.ones(1)}}),
         (NonFiniteError, r"norm\.b has NaN", {"params": {"norm.b": np.full(6, np.nan)}}),
         (ShapeError, r"params has 'mlp', expected only parameters of the network", {"params": {"mlp": np.ones(1)}}),

@@ -44,7 +44,7 @@ class Attention:
     def backward(self, do, saved, ops):
         """Cotangents of queries, keys and values, of a forward pass without a cache."""
         do = do.reshape(*do.shape[:-1], -1, self.head_dim)
-        dq, dk, dv = ops.causal_attention_backward(do, saved.attention)
-        if saved.rotations:
+        dq, dk, dv = ops.causal_attention_backward(do, saved.attention)  # o = causal_attention(q, k, v)
+        if saved.rotations:  # q, k = rotary(q), rotary(k)
             dq, dk = (ops.rotary_backward(dx, rotation) for dx, rotation in zip((dq, dk), saved.rotations, strict=True))
         return [dy.reshape(*dy.shape[:-2], -1) for dy in (dq, dk, dv)]

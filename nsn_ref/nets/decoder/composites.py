@@ -80,17 +80,17 @@ class Residual(Composite):
     def forward(self, params, x, rank, ops):
         """Run every part on x, and add."""
         changes, contexts = _on_one_input(self.parts, params, x, rank, ops)
-        return x + sum(changes), contexts
+        return sum(changes, start=x), contexts
 
     def backward(self, dy, saved, ops):
         """Cotangent of the input, and gradients by parameter name."""
         dx, grads = _to_one_input([part.backward for part in self.parts], [dy] * len(self.parts), saved, ops)
-        return dy + dx, grads  # y = x + sum(changes)
+        return dy + dx, grads  # y = sum(changes, start=x)
 
     def forward_ranks(self, params, x, ranks, ops):
         """Outputs (K, ...) at K ranks; a part without nested layers runs once for all."""
         changes, contexts = _on_one_input_at_ranks(self.parts, params, x, ranks, ops)
-        return x + sum(changes), contexts
+        return sum(changes, start=x), contexts
 
     def backward_ranks(self, dys, saved, ops):
         """Gradients of K outputs, summed."""

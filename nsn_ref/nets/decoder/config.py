@@ -105,7 +105,7 @@ class DecoderConfig:
         if self.kv_heads is None:
             object.__setattr__(self, "kv_heads", self.heads)
         if self.head_dim is None:
-            object.__setattr__(self, "head_dim", self._even_share())
+            object.__setattr__(self, "head_dim", self._default_head_dim())
         self._check_heads()
         self._check_choices()
         self._check_numbers()
@@ -128,7 +128,7 @@ class DecoderConfig:
             layers["head"] = self.hidden, self.vocabulary, self.head_bias
         return layers
 
-    def _even_share(self):
+    def _default_head_dim(self):
         if self.hidden % self.heads:
             expected = f"a divisor of hidden = {self.hidden}, or head_dim"
             raise OptionError(f"DecoderConfig: heads is {self.heads!r}, expected {expected}")

@@ -6,9 +6,10 @@ from nsn_ref import checks
 from nsn_ref import ops as reference
 from nsn_ref.errors import OptionError, ShapeError
 from nsn_ref.nets.chain import run_forward
+from nsn_ref.nets.decoder.blocks import decoder_layers
 from nsn_ref.nets.decoder.cache import KVCache
 from nsn_ref.nets.decoder.embedding import TABLE
-from nsn_ref.nets.decoder.network import build, on_sequences
+from nsn_ref.nets.decoder.sequences import on_sequences
 
 
 def generate(
@@ -74,7 +75,7 @@ def next_logits(config, params, tokens, mask, ranks, cache=None, ops=reference):
     done = 0 if cache is None else cache.length
     positions = np.maximum(np.cumsum(mask, axis=1) - 1, 0)[:, done:]
     sequences = on_sequences(config, positions, mask, params[TABLE], cache)
-    logits, _ = run_forward(build(config, sequences), params, tokens[:, done:], ranks, ops)
+    logits, _ = run_forward(decoder_layers(config, sequences), params, tokens[:, done:], ranks, ops)
     if cache is not None:
         cache.length = tokens.shape[1]
     return logits[:, -1]

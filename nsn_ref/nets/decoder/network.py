@@ -1,4 +1,4 @@
-"""The decoder as a chain: embedding, residual blocks, norm, head."""
+"""The decoder: what is particular to it beside being a chain, which is tokens, labels and several ranks by key."""
 
 import functools
 from dataclasses import dataclass
@@ -9,15 +9,10 @@ from nsn_ref import checks
 from nsn_ref import ops as reference
 from nsn_ref.errors import LabelError, OptionError, RankError, ShapeError
 from nsn_ref.nets.chain import Chain, run_forward, run_forward_ranks
-from nsn_ref.nets.decoder.attention import Attention
-from nsn_ref.nets.decoder.composites import Fan, Residual, Series
+from nsn_ref.nets.decoder.blocks import decoder_layers
 from nsn_ref.nets.decoder.config import DecoderConfig
-from nsn_ref.nets.decoder.embedding import TABLE, Embedding, TiedHead
-from nsn_ref.nets.decoder.gate import Gate
-from nsn_ref.nets.decoder.norm import Norm
-from nsn_ref.nets.decoder.sequences import Sequences
-from nsn_ref.nets.layers import Activation, Dense, NestedLinear
-from nsn_ref.ops.rotary import rotary_tables
+from nsn_ref.nets.decoder.embedding import TABLE
+from nsn_ref.nets.decoder.sequences import on_sequences
 
 IGNORED = -100  # a label that is not counted
 
@@ -51,7 +46,7 @@ class Decoder(Chain):
     @functools.cached_property
     def layers(self):
         """The chain, on no sequences in particular."""
-        return build(self.config)
+        return decoder_layers(self.config)
 
     @property
     def R(self):
@@ -157,7 +152,7 @@ class Decoder(Chain):
         ShapeError, DTypeError, NonFiniteError, RankError, LabelError
         """
         self.check("Decoder.forward", params, tokens)
-        layers = build(self.config, self._sequences("Decoder.forward", params, tokens, mask, positions))
+        layers = self._layers_on("Decoder.forward", params, tokens, mask, positions)
         return run_forward(layers, params, tokens, self.layer_ranks(rank, "Decoder.forward"), ops)
 
     def forward_ranks(self, params, tokens, ranks, ops=reference, mask=None, positions=None):
@@ -181,87 +176,22 @@ class Decoder(Chain):
         """
         function = "Decoder.forward_ranks"
         self.check(function, params, tokens)
-        layers = build(self.config, self._sequences(function, params, tokens, mask, positions))
+        layers = self._layers_on(function, params, tokens, mask, positions)
         return run_forward_ranks(layers, params, tokens, self.ranks_of_layers(ranks, function), ops)
 
-    def _sequences(self, function, params, tokens, mask, positions):
+    def _layers_on(self, function, params, tokens, mask, positions):
+        """The layers, for these sequences."""
         if mask is not None:
             checks.booleans(function, "mask", mask, tokens.shape)
         if positions is None:
             positions = np.arange(tokens.shape[1])
-        checks.labels(function, "positions", positions, None, self.config.context)
+        checks.integers(function, "positions", positions)
+        if ((positions < 0) | (positions >= self.config.context)).any():
+            expected = f"integers in 0..{self.config.context - 1}, below the context"
+            raise OptionError(
+                f"{function}: positions reach from {positions.min()} to {positions.max()}, expected {expected}"
+            )
         if positions.shape not in (tokens.shape, tokens.shape[1:]):
             expected = f"{tokens.shape[1:]} or {tokens.shape}"
             raise ShapeError(f"{function}: positions has shape {positions.shape}, expected {expected}")
-        return on_sequences(self.config, positions, mask, params[TABLE])
-
-
-def on_sequences(config, positions, mask, like, cache=None):
-    """What layers know of sequences at the given positions; tables of rotations have the number type of `like`."""
-    cos = sin = None
-    if config.rotary:
-        cos, sin = rotary_tables(positions, config.rotary // 2, config.rotary_base, like)
-    return Sequences(positions, mask, cos, sin, cache)
-
-
-def build(config, sequences=None):
-    """The layers of a decoder.
-
-    Parameters
-    ----------
-    config : DecoderConfig
-    sequences : Sequences, optional
-        What they will run on; without it they cannot run.
-
-    Returns
-    -------
-    tuple of Layer
-    """
-    c = config
-    positions = c.context if c.learned_positions else 0
-    blocks = [layer for i in range(c.blocks) for layer in _block(c, i, sequences)]
-    head = TiedHead("head", c.vocabulary, c.head_bias) if c.tied else _linear(c, "head", 1)
-    return (
-        Embedding(c.vocabulary, c.hidden, c.embedding_scale, positions, sequences), *blocks, _norm(c, "norm"), head
-    )  # fmt: skip
-
-
-def _block(config, i, sequences):
-    """Attention and MLP, each behind its norm and added to what it reads; in parallel they read the same."""
-    key = f"blocks.{i}"
-    attention = Series((_norm(config, f"{key}.norm1"), *_attention(config, i, sequences)))
-    mlp = Series((_norm(config, f"{key}.norm2"), *_mlp(config, f"{key}.mlp")))
-    return (Residual((attention, mlp)),) if config.parallel else (Residual((attention,)), Residual((mlp,)))
-
-
-def _attention(config, i, sequences):
-    key = f"blocks.{i}.attention"
-    core = Attention(i, config.head_dim, config.rotary > 0, config.attention_scale, config.windows[i], sequences)
-    inputs = tuple(_linear(config, f"{key}.{name}", 1) for name in "qkv")
-    return Fan(inputs, core), _linear(config, f"{key}.o", _share(config))
-
-
-def _mlp(config, key):
-    down = _linear(config, f"{key}.down", _share(config))
-    if config.gated:
-        inputs = _linear(config, f"{key}.gate", 2), _linear(config, f"{key}.up", 1)
-        return Fan(inputs, Gate(config.activation)), down
-    return _linear(config, f"{key}.up", 2), Activation(config.activation), down
-
-
-def _share(config):
-    """Gain of what is added to the residual stream: twice for each block, together 1."""
-    return 1 / (2 * config.blocks)
-
-
-def _norm(config, key):
-    return Norm(key, config.norm, config.hidden, config.norm_offset, config.eps)
-
-
-def _linear(config, key, gain):
-    """A linear layer, nested if the configuration says so."""
-    d_in, d_out, bias = config.linear_layers[key]
-    R = dict(config.nested).get(key)
-    if R is None:
-        return Dense(key, d_in, d_out, gain, bias)
-    return NestedLinear(key, d_in, d_out, R, gain, bias)
+        return decoder_layers(self.config, on_sequences(self.config, positions, mask, params[TABLE]))

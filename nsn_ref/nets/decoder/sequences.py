@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nsn_ref.ops.rotary import rotary_tables
+
 
 class Sequences(NamedTuple):
     """Of n sequences with T new positions each, on top of those in a cache."""
@@ -13,3 +15,11 @@ class Sequences(NamedTuple):
     cos: np.ndarray | None  # (T, P) or (n, T, P): of the rotation by each position; None: nothing is rotated
     sin: np.ndarray | None  # the shape of cos
     cache: object = None  # KVCache, or None
+
+
+def on_sequences(config, positions, mask, like, cache=None):
+    """What layers know of sequences at the given positions; tables of rotations have the number type of `like`."""
+    cos = sin = None
+    if config.rotary:
+        cos, sin = rotary_tables(positions, config.rotary // 2, config.rotary_base, like)
+    return Sequences(positions, mask, cos, sin, cache)
