@@ -8,7 +8,7 @@ from helpers import random_params
 from nsn_ref.errors import LabelError, OptionError, RankError, ShapeError
 from nsn_ref.nets.decoder import generate
 from nsn_ref.nets.decoder.cache import KVCache
-from nsn_ref.nets.decoder.generate import choose, next_logits
+from nsn_ref.nets.decoder.generation import choose, next_logits
 
 PADDED = np.array([[True, True, True], [False, True, True]])
 
