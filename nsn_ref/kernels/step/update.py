@@ -14,7 +14,7 @@ ADAMW, SGD = range(2)
 LR, BETA1, REST1, BETA2, REST2, CORRECTION1, CORRECTION2, EPS, WEIGHT_DECAY = range(9)
 # what each member finds; lanes for its sums come after
 LARGEST, SQUARES, NON_FINITE, LANE = 0, 1, 2, 8
-LANES, UNIT, CHUNK = 64, 16, 4096  # a chunk stays in cache between the loops over it
+LANES, UNIT = 64, 16
 
 
 @compiled
@@ -119,16 +119,14 @@ def update(member, optimizer, parameters, rates, p, g, m, v, found, measures):
         rate = rates[1 if is_s else 0]
         decay = number(rate[WEIGHT_DECAY] if parameters[i, DECAYS] else 0.0)
         first, last = part(alone(member) if is_s else member, parameters[i])
-        for start in range(first, last, CHUNK):
-            stop = min(start + CHUNK, last)
-            if measures and not is_s:
-                mine[SQUARES] += sum_of_squares(g[start:stop], 1.0, mine[LANE:])
-            if optimizer == ADAMW:
-                adamw_loop(
-                    p[start:stop], g[start:stop], m[start:stop], v[start:stop], number(rate[LR]),
-                    number(rate[BETA1]), number(rate[REST1]), number(rate[BETA2]), number(rate[REST2]),
-                    number(rate[CORRECTION1]), number(rate[CORRECTION2]), number(rate[EPS]), decay,
-                )  # fmt: skip
-            else:
-                sgd_loop(p[start:stop], g[start:stop], m[start:stop], number(rate[LR]), number(rate[BETA1]), decay)
-            mine[NON_FINITE] += count_non_finite(p[start:stop])
+        if measures and not is_s:
+            mine[SQUARES] += sum_of_squares(g[first:last], 1.0, mine[LANE:])
+        if optimizer == ADAMW:
+            adamw_loop(
+                p[first:last], g[first:last], m[first:last], v[first:last], number(rate[LR]),
+                number(rate[BETA1]), number(rate[REST1]), number(rate[BETA2]), number(rate[REST2]),
+                number(rate[CORRECTION1]), number(rate[CORRECTION2]), number(rate[EPS]), decay,
+            )  # fmt: skip
+        else:
+            sgd_loop(p[first:last], g[first:last], m[first:last], number(rate[LR]), number(rate[BETA1]), decay)
+        mine[NON_FINITE] += count_non_finite(p[first:last])
