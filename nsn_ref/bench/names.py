@@ -7,7 +7,7 @@ from nsn_ref import checks
 from nsn_ref.bench import sweeps
 from nsn_ref.bench.sweeps import SWEEPS
 
-NAMES = ("step", "float64", "conv", *SWEEPS, "allranks", "operations", "digits", "memory", "startup")
+NAMES = ("step", "float64", "conv", *SWEEPS, "allranks", "operations", "digits", "memory", "startup", "subnormals")
 ALL = "all"
 
 

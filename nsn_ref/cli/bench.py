@@ -12,8 +12,8 @@ def bench(
     name: Annotated[
         str,
         typer.Argument(
-            help="Of step, float64, conv, ranks, width, batch, count, allranks, operations, digits, memory, startup; "
-            "or all."
+            help="Of step, float64, conv, ranks, width, batch, count, allranks, operations, digits, memory, startup, "
+            "subnormals; or all."
         ),
     ] = "step",
     against: Annotated[

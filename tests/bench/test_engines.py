@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from nsn_ref.bench import engines, equality, names, recipe
-from nsn_ref.bench.cells import Cell, pair
+from nsn_ref.bench import engines, equality, names, recipe, subnormals
+from nsn_ref.bench.cells import NETS, Cell, pair
 from nsn_ref.bench.contest import contest, hire
 from nsn_ref.bench.engines import all_ranks_ours, all_ranks_reference, ours
 from nsn_ref.bench.engines.reference import Operations
 from nsn_ref.bench.plan import Plan
-from nsn_ref.bench.tasks import one_operation, products
+from nsn_ref.bench.tasks import one_operation, products, subnormal
 from nsn_ref.errors import OptionError
 from nsn_ref.kernels import PAIRS
 
@@ -119,6 +119,15 @@ def test_all_ranks_find_the_losses_of_the_reference():
     found = [engine.make(CELL.to_json()) for engine in (all_ranks_ours, all_ranks_reference)]
     losses = [steps.read(steps.step(3)) for steps in found]
     assert len(losses[0]) == CELL.R and equality.check("ours", losses[:1], losses[1:], 1e-5) > 0
+
+
+def test_a_fitted_batch_has_subnormal_gradients():
+    shares = {}
+    for gap in subnormals.GAPS["float32"]:
+        steps = subnormal.make({"cell": pair(*NETS[0], threads=1).to_json(), "gap": gap})
+        shares[gap] = steps.read(steps.step(0))[0]
+        steps.close()
+    assert shares[0] == 0 and shares[80] < shares[88] and shares[88] > 0.5
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ import math
 import pytest
 from bench_records import machine, step_record, sweep_record
 
-from nsn_ref.bench import allranks, digits, roofline, startup, step, sweeps, targets
+from nsn_ref.bench import allranks, digits, roofline, startup, step, subnormals, sweeps, targets
 from nsn_ref.bench.figure import figure
 from nsn_ref.bench.page import page
 from nsn_ref.bench.tables import Table, markdown, milliseconds
@@ -96,6 +96,13 @@ def test_all_ranks_beside_the_best_peer():
     record = {"cells": step_record(TIMES)["cells"], "dtype": "float32", "threads": 2}
     (table,) = allranks.tables(record)
     assert table.columns[-1] == "best peer / ours" and table.rows[1][-1] == "1.10"
+
+
+def test_subnormals_are_held_against_steps_without_any():
+    gaps = {"0": {"ms": [1.0, 2.0, 3.0], "share": 0.0}, "88": {"ms": [5.0], "share": 0.975}}
+    record = {"cells": [{"name": "net", "gaps": gaps}], "dtype": "float32", "threads": 2}
+    (table,) = subnormals.tables(record)
+    assert table.rows[1] == ("net", "88", "98 %", "5.00 (5.00-5.00)", "2.50")
 
 
 def test_startup_and_digits():
