@@ -136,7 +136,8 @@ def _made_with(records):
     return {
         "cells": len(records),
         "seeds": _seeds({record["cell"]["seed"] for record in records}),
-        "minutes": _minutes(records),
+        "wall": _minutes(records, "wall_seconds"),
+        "cpu": _minutes(records, "cpu_seconds"),
         "finished": max(record["made"]["finished"] for record in records)[:10],
         "processor": _different(environment["processor"] for environment in environments),
         "python": _different(version["python"] for version in versions),
@@ -148,12 +149,13 @@ def _made_with(records):
 def _row(path):
     facts, records = read_results(path)
     chosen = experiment(facts["experiment"])
-    cells = [f"[{chosen.title}]({chosen.name}.md)", chosen.source, facts["data"] or "", len(records), _minutes(records)]
+    cells = [f"[{chosen.title}]({chosen.name}.md)", chosen.source, facts["data"] or "", len(records)]
+    cells += [_minutes(records, clock) for clock in ("cpu_seconds", "wall_seconds")]
     return "| " + " | ".join(map(str, cells)) + " |\n"
 
 
-def _minutes(records):
-    return f"{sum(record['made']['wall_seconds'] for record in records) / 60:.1f}"
+def _minutes(records, clock):
+    return f"{sum(record['made'][clock] for record in records) / 60:.1f}"
 
 
 def _seeds(seeds):
@@ -177,17 +179,18 @@ PAGE = """# {title}
 
 ## Made with
 
-{processor}, one thread for each cell; Python {python}, NumPy {numpy}, nsn_ref {code}. {cells} cells, seeds {seeds}:
-{minutes} minutes of one core, the last on {finished}. Each cell is a line of [{name}.jsonl]({name}.jsonl), from which
-`nsn-ref report` writes this page again.
+{processor}, one thread for each cell; Python {python}, NumPy {numpy}, nsn_ref {code}. {cells} cells, seeds {seeds}: in
+all {cpu} minutes of processor time, {wall} minutes by the clock of each cell; the last on {finished}. Each cell is a
+line of [{name}.jsonl]({name}.jsonl), from which `nsn-ref report` writes this page again.
 """
 
 LIST = """# Experiments
 
 <!-- Written by `nsn-ref report`. -->
 
-Each page prints the command that makes it. Minutes are those of one core.
+Each page prints the command that makes it. Minutes are sums over the cells, each with one thread: of processor time,
+and by the clock, which is more where others want the cores, too.
 
-| page | source | data | cells | minutes |
-| --- | --- | --- | ---: | ---: |
+| page | source | data | cells | minutes, processor | minutes, clock |
+| --- | --- | --- | ---: | ---: | ---: |
 {rows}"""
