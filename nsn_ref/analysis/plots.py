@@ -43,6 +43,35 @@ def accuracy_against_flops(rows, title):
     return png(figure)
 
 
+def perplexity_against_flops(rows, title):
+    """Perplexity of every rank of a decoder against its FLOPs; rows of budgets have markers of their own.
+
+    Parameters
+    ----------
+    rows : list of DecoderRow
+    title : str
+
+    Returns
+    -------
+    bytes
+    """
+    figure, axes = new_figure(title)
+    uniform = [row for row in rows if not row.rank.startswith("budget")]
+    for i, (chosen, label) in enumerate(
+        ((uniform, "one rank for all layers"), ([row for row in rows if row not in uniform], "ranks of a budget"))
+    ):
+        if chosen:
+            draw_line(axes, [row.share for row in chosen], [row.perplexity for row in chosen], i, label)
+    for row in uniform:
+        where = (row.share, row.perplexity)
+        axes.annotate(row.rank, where, xytext=(0, 8), textcoords="offset points", ha="center", fontsize=8)
+    axes.axvline(1, color="black", linestyle=":", linewidth=1, label="the plain decoder")
+    axes.set(yscale="log", xlabel="share of the plain decoder's FLOPs for one token", ylabel="perplexity")
+    axes.margins(y=0.1)
+    axes.legend(loc="upper right")
+    return png(figure)
+
+
 def log_variances(steps, s, ranks, title):
     """Learned log-variances over the training, for the ranks that it has seen (arXiv:2509.17874v1, Fig. 3).
 

@@ -22,6 +22,17 @@ def progress(console, what, total):
     return bar()
 
 
+@contextlib.contextmanager
+def steps(what, total):
+    """A function to call after each of a number of steps, with any arguments; on a terminal it moves a bar."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda *_: bar.advance(task)
+
+
 def say(console, text):
     """One line as it is: no markup, no colours, no wrapping."""
     console.print(text, markup=False, highlight=False, soft_wrap=True)

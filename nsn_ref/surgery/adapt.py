@@ -11,6 +11,7 @@ from nsn_ref.files import new_folder, sha256, sha256_of_file
 from nsn_ref.hf.config import FILE as CONFIG
 from nsn_ref.hf.read import ModelFolder
 from nsn_ref.hf.stream import Lazy, whole
+from nsn_ref.surgery.chain import check_budgets, error_candidates, rank_chain
 from nsn_ref.surgery.choice import choose_layers, components, rank_rule
 from nsn_ref.surgery.factorise import gram_root
 from nsn_ref.surgery.folder import write_into
@@ -21,7 +22,18 @@ from nsn_ref.surgery.spectrum import spectrum
 GRID = 16  # ranks at which the error of a layer is recorded
 
 
-def adapt(folder, out, *, layers="mlp", ranks="full", method="auto", tokens=None, seed=0, progress=lambda key: None):
+def adapt(
+    folder,
+    out,
+    *,
+    layers="mlp",
+    ranks="full",
+    method="auto",
+    tokens=None,
+    budgets=(),
+    seed=0,
+    progress=lambda key: None,
+):
     """Replace layers of a pretrained decoder by factors, and write it as a nested one.
 
     Tensors that stay as they are keep their dtype; factors are float64 where the layer is, else float32.
@@ -40,6 +52,9 @@ def adapt(folder, out, *, layers="mlp", ranks="full", method="auto", tokens=None
         As in `factorise_layer`.
     tokens : ndarray of integers, shape (n, T), optional
         Calibration sequences: factors are then those of the smallest output error on them (`factorise_whitened`).
+    budgets : sequence of float
+        Increasing shares of the whole model's FLOPs, for each of which ranks of all layers are chosen by the errors of
+        their factors and kept in nsn.json (`rank_chain`).
     seed : int
         Of random projections.
     progress : callable
@@ -62,11 +77,15 @@ def adapt(folder, out, *, layers="mlp", ranks="full", method="auto", tokens=None
     nested = tuple((key, plan.components(rule, key)) for key in keys)
     config = dataclasses.replace(model.config, nested=nested)
     surgeon = Surgeon(model, method, tokens, seed, progress)
+    check_budgets("adapt", config, budgets)
     options = {"layers": layers, "ranks": str(ranks), "method": method, "seed": seed, "whitened": _calibration(tokens)}
     facts = {"provenance": _provenance(model) | options, "layers": surgeon.reports}
+
+    def finish():  # when all layers are factorised
+        return facts | {"chain": rank_chain(config, error_candidates(surgeon.reports), budgets) if budgets else []}
+
     with new_folder(out) as new:
-        write_into(new, config, _tensors(model, config, surgeon), facts, folder)
-    return facts
+        return write_into(new, config, _tensors(model, config, surgeon), finish, folder)
 
 
 class Surgeon:

@@ -35,13 +35,14 @@ def rank_chain(config, candidates, budgets):
     ------
     OptionError
     """
-    keys = [layer.key for layer in decoder_cost(config, 1).layers]
+    check_budgets("rank_chain", config, budgets)
     cost = decoder_cost(config, 1)
+    keys = [layer.key for layer in cost.layers]
     options = [_increasing_in_cost(config, key, *candidates[key]) for key in keys]
     chain = allocate(
         [[weights for weights, _, _ in layer] for layer in options],
         [[error for _, _, error in layer] for layer in options],
-        [math.floor(budget * cost.dense) - cost.outside for budget in budgets],
+        [math.floor(round(budget * cost.dense, 6)) - cost.outside for budget in budgets],
     )
     return [
         {
@@ -52,6 +53,20 @@ def rank_chain(config, candidates, budgets):
         }
         for budget, choice in zip(budgets, chain, strict=True)
     ]
+
+
+def check_budgets(function, config, budgets):
+    """Check increasing shares that rank 1 of every layer fits.
+
+    Raises
+    ------
+    OptionError
+    """
+    least = decoder_cost(config, 1).share
+    increasing = all(less < more for less, more in itertools.pairwise(budgets))
+    if budgets and not (increasing and budgets[0] >= least):
+        expected = f"increasing shares of at least {least:.4f}, that of rank 1"
+        raise OptionError(f"{function}: budgets is {tuple(budgets)!r}, expected {expected}")
 
 
 def rank_within(config, budget, chain=()):

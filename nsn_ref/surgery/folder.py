@@ -115,11 +115,16 @@ def write_nested(folder, decoder, params, facts=None, *, source=None):
     shapes = decoder.shapes()
     tensors = {name: whole(shapes[name], params[name].dtype, lambda name=name: params[name]) for name in shapes}
     with new_folder(folder) as new:
-        write_into(new, decoder.config, tensors, facts or {}, source)
+        write_into(new, decoder.config, tensors, lambda: facts or {}, source)
 
 
 def write_into(folder, config, tensors, facts, source=None):
-    """Fill an empty folder: `tensors` are `Lazy`, and `facts` may change until they are written.
+    """Fill an empty folder with `Lazy` tensors, and with facts, a function that is called when these are written.
+
+    Returns
+    -------
+    dict
+        What nsn.json says.
 
     Raises
     ------
@@ -127,8 +132,9 @@ def write_into(folder, config, tensors, facts, source=None):
     """
     hashes = write_tensors(folder, tensors)
     fields = configs.config_fields(config) if source is None else configs.read_fields(source)[0]
-    head = {"format": FORMAT, "config": dataclasses.asdict(config), "sha256": hashes} | facts
+    head = {"format": FORMAT, "config": dataclasses.asdict(config), "sha256": hashes} | facts()
     (folder / configs.FILE).write_text(json.dumps(fields, indent=2) + "\n")
     (folder / FILE).write_text(json.dumps(head, indent=1, allow_nan=False) + "\n")
     if source is not None:
         copy_companions(source, folder)
+    return head

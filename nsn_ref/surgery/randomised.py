@@ -38,7 +38,7 @@ def factorise_randomised(W, R, rng, *, root=None, oversampling=10, power=2, samp
         Components kept.
     rng : numpy.random.Generator
     root : ndarray, shape (d_in, d_in), optional
-        S with S S^T the Gram matrix of the layer's inputs: W S is decomposed, as in `factorise_whitened`.
+        S with S S^T the Gram matrix of the layer's inputs, float64: W S is decomposed, as in `factorise_whitened`.
     oversampling : int, >= 0
         Columns beyond R. More of them, or of `power`, bring the error nearer to the best.
     power : int, >= 0
@@ -66,7 +66,8 @@ def factorise_randomised(W, R, rng, *, root=None, oversampling=10, power=2, samp
     for option, value, low in (("oversampling", oversampling, 0), ("power", power, 0), ("samples", samples, 1)):
         checks.integer(name, option, value, low)
     if root is not None:
-        checks.float_arrays(name, W=(W, "d_out d_in"), root=(root, "d_in d_in"))
+        checks.float_arrays(name, root=(root, "d_in d_in"))
+        checks.axes(name, W=(W, "d_out d_in"), root=(root, "d_in d_in"))
     width = min(R + oversampling, d_in, d_out)
     Q = _orthonormal(times(W, rng.standard_normal((d_in, width)), root))
     for _ in range(power):

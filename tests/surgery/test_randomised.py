@@ -110,6 +110,8 @@ def test_bad_input_is_named(rng):
         factorise_randomised(W, 2, rng, oversampling=-1)
     with pytest.raises(ShapeError, match=r"root has shape \(7, 7\), expected \(d_in, d_in\) = \(5, 5\)"):
         factorise_randomised(W, 2, rng, root=np.eye(7))
+    with pytest.raises(NonFiniteError, match="factorise_randomised: root has NaN"):
+        factorise_randomised(W, 2, rng, root=np.full((5, 5), np.nan))
     with pytest.raises(NonFiniteError, match="factorise_randomised: W has NaN"):
         factorise_randomised(W * np.nan, 2, rng)
     with pytest.raises(NonFiniteError, match="spectrum: W has NaN"):
