@@ -9,7 +9,7 @@ from helpers import random_params
 from nsn_ref import MLP, ConvNet, ops
 from nsn_ref.certify import balls, rounding
 from nsn_ref.errors import DTypeError, LabelError, NonFiniteError, RankError, ShapeError
-from nsn_ref.inference import all_ranks, logits_at_ranks, scores_at_ranks
+from nsn_ref.inference import logits_at_ranks, pieces, scores_at_ranks
 
 NETS = {
     "mlp": (MLP((3, 5, 7, 2), R=11), (13, 3)),
@@ -47,8 +47,8 @@ def truth_and_bound(net, params, x, labels, rank):
 @pytest.fixture
 def small_pieces(monkeypatch):
     """A few rows and ranks at a time, so that small networks are cut up too."""
-    monkeypatch.setattr(all_ranks, "ROW_NUMBERS", 120)
-    monkeypatch.setattr(all_ranks, "NUMBERS", 240)
+    monkeypatch.setattr(pieces, "ROW_NUMBERS", 120)
+    monkeypatch.setattr(pieces, "NUMBERS", 240)
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -72,8 +72,8 @@ def test_ranks_in_any_order_and_pieces_of_any_size(rng, monkeypatch, name):
     ranks = [net.R, 1, 2, net.R, 2]
     at = np.array(ranks) - 1
     for row_numbers, numbers in ((1, 1), (40, 400), (1 << 17, 1 << 16)):
-        monkeypatch.setattr(all_ranks, "ROW_NUMBERS", row_numbers)
-        monkeypatch.setattr(all_ranks, "NUMBERS", numbers)
+        monkeypatch.setattr(pieces, "ROW_NUMBERS", row_numbers)
+        monkeypatch.setattr(pieces, "NUMBERS", numbers)
         np.testing.assert_allclose(logits_at_ranks(net, params, x, ranks), logits[at], rtol=1e-12, atol=1e-12)
         found = scores_at_ranks(net, params, x, labels, ranks)
         assert found.ranks == tuple(ranks) and (found.accuracies == scores.accuracies[at]).all()
@@ -83,8 +83,8 @@ def test_ranks_in_any_order_and_pieces_of_any_size(rng, monkeypatch, name):
 def test_a_component_left_out_is_seen(small_pieces, rng, monkeypatch):
     """The bounds are tight enough to refuse a rank that is served one component too few."""
     net, params, x, labels = drawn(rng, "mlp", np.float32)
-    outputs = all_ranks._Continued.outputs
-    monkeypatch.setattr(all_ranks._Continued, "outputs", lambda self, ranks: outputs(self, np.maximum(ranks - 1, 1)))
+    outputs = pieces._Continued.outputs
+    monkeypatch.setattr(pieces._Continued, "outputs", lambda self, ranks: outputs(self, np.maximum(ranks - 1, 1)))
     truth, bound = truth_and_bound(net, params, x, labels, 5)
     assert (np.abs(logits_at_ranks(net, params, x, [5])[0] - truth["logits"]) > bound["logits"]).any()
     assert np.abs(scores_at_ranks(net, params, x, labels, [5]).losses[0] - truth["loss"]) > bound["loss"]
