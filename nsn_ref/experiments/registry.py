@@ -5,7 +5,9 @@ from importlib import import_module
 from nsn_ref import checks
 
 # name to module, in the order of the report
-EXPERIMENTS = {}
+EXPERIMENTS = {
+    "decoder": "nsn_ref.experiments.decoder.experiment",
+}
 
 
 def experiment(name):
