@@ -1,6 +1,6 @@
 """Peak memory of `adapt` on a generated folder of 1 GB, in a fresh process.
 
-    python tests/surgery/memory.py FOLDER [OPTIONS AS JSON]
+    python tests/adapt_memory.py FOLDER [OPTIONS AS JSON]
 
 FOLDER is for the generated model and what is written; both are removed. Prints the growth of resident memory over
 what the imports took, and 1.5 times the largest factorised layer + 300 MB, the most that is allowed.

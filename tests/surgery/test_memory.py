@@ -1,0 +1,12 @@
+"""Memory that `adapt` takes on a folder of 1 GB."""
+
+import pytest
+from adapt_memory import ALLOWED, measure
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [{"ranks": "0.25x"}, {"ranks": 32, "tokens": [2, 64]}])
+def test_no_more_than_one_and_a_half_layers_and_300_mb(tmp_path, options):
+    """Random projections of large layers, exact factors of a 4096 x 1024 one; whitened too."""
+    grown = measure(tmp_path / "big", options)
+    assert 0 < grown <= ALLOWED
