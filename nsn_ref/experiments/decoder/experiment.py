@@ -40,7 +40,7 @@ FORMS = {
     },
     "full": {
         "sizes": {"hidden": 128, "intermediate": 384, "blocks": 5, "heads": 4, "kv_heads": 2, "context": 128},
-        "trained": [4, 8, 16, 32, 64, 128], "untrained": [6, 12, 24, 48, 96], "steps": 1000, "fine_tuning": 250,
+        "trained": [4, 8, 16, 32, 64, 128], "untrained": [6, 12, 24, 48, 96], "steps": 800, "fine_tuning": 200,
         "batch_size": 16, "calibration": 64, "held_out": 128,
     },
 }  # fmt: skip
