@@ -20,7 +20,7 @@ from nsn_ref.kernels.common import compiled
 
 LINE = 8  # int64 in a cache line
 ARRIVED, ROUND, TICKET, CLOSED = (LINE * i for i in range(4))
-SPINS, OFFERS, NAP = 2_000, 10_000, 50  # how often, before the next way of waiting; microseconds
+SPINS, OFFERS, NAP = 200, 10_000, 50  # how often, before the next way of waiting; microseconds
 
 
 class Member(NamedTuple):
