@@ -19,44 +19,79 @@ def inside(offset, stride, size, count):
 
 
 @compiled
+def clear_outside(seen, top, bottom, left, right):
+    """Zeros where an element of the kernel sees nothing of the image."""
+    seen[:top] = 0
+    seen[bottom:] = 0
+    for u in range(top, bottom):
+        for v in range(left):
+            seen[u, v] = 0
+        for v in range(right, seen.shape[1]):
+            seen[u, v] = 0
+
+
+@compiled
 def patches_loop(x, stride, padding, out):
-    """Copy what each element of the kernel sees, row by row; zeros outside the image."""
+    """Copy what each element of the kernel sees; zeros outside the image.
+
+    With stride 1 and as many columns as the image has, that is the image itself, shifted: one copy, in which what has
+    left its row is cleared.
+    """
     c_in, k_h, k_w, n, H_out, W_out = out.shape
+    H, W = x.shape[2:]
+    is_shifted = stride[0] == 1 and stride[1] == 1 and W_out == W
     for c in range(c_in):
         for i in range(k_h):
-            top, bottom = inside(i - padding[0], stride[0], x.shape[2], H_out)
+            top, bottom = inside(i - padding[0], stride[0], H, H_out)
             for j in range(k_w):
-                left, right = inside(j - padding[1], stride[1], x.shape[3], W_out)
-                column = left * stride[1] + j - padding[1]
+                left, right = inside(j - padding[1], stride[1], W, W_out)
+                down, across = i - padding[0], j - padding[1]
+                first, last = top * W + left, (bottom - 1) * W + right
                 for m in range(n):
-                    seen = out[c, i, j, m]
-                    seen[:top] = 0
-                    seen[bottom:] = 0
-                    for u in range(top, bottom):
-                        pixels, row = x[m, c, u * stride[0] + i - padding[0], column :: stride[1]], seen[u]
-                        row[:left] = 0
-                        row[right:] = 0
-                        for v in range(right - left):
-                            row[left + v] = pixels[v]
+                    seen, pixels = out[c, i, j, m], x[m, c]
+                    if top == bottom or left == right:
+                        seen[:] = 0
+                        continue
+                    if is_shifted:
+                        to, shift = seen.reshape(-1)[first:last], down * W + across
+                        source = pixels.reshape(-1)[first + shift : last + shift]
+                        for k in range(to.size):
+                            to[k] = source[k]
+                    else:
+                        for u in range(top, bottom):
+                            for v in range(left, right):
+                                seen[u, v] = pixels[u * stride[0] + down, v * stride[1] + across]
+                    clear_outside(seen, top, bottom, left, right)
 
 
 @compiled
 def sum_of_patches_loop(dpatches, stride, padding, dx):
-    """Each pixel is the sum of its copies."""
+    """Each pixel is the sum of its copies; what lies outside the image is cleared in dpatches, if it is in the way."""
     c_in, k_h, k_w, n, H_out, W_out = dpatches.shape
+    H, W = dx.shape[2:]
+    is_shifted = stride[0] == 1 and stride[1] == 1 and W_out == W
     dx[:] = 0
     for c in range(c_in):
         for i in range(k_h):
-            top, bottom = inside(i - padding[0], stride[0], dx.shape[2], H_out)
+            top, bottom = inside(i - padding[0], stride[0], H, H_out)
             for j in range(k_w):
-                left, right = inside(j - padding[1], stride[1], dx.shape[3], W_out)
-                column = left * stride[1] + j - padding[1]
+                left, right = inside(j - padding[1], stride[1], W, W_out)
+                if top == bottom or left == right:
+                    continue
+                down, across = i - padding[0], j - padding[1]
+                first, last = top * W + left, (bottom - 1) * W + right
                 for m in range(n):
-                    for u in range(top, bottom):
-                        pixels = dx[m, c, u * stride[0] + i - padding[0], column :: stride[1]]
-                        row = dpatches[c, i, j, m, u]
-                        for v in range(right - left):
-                            pixels[v] += row[left + v]
+                    dseen, dpixels = dpatches[c, i, j, m], dx[m, c]
+                    if is_shifted:
+                        clear_outside(dseen, top, bottom, left, right)
+                        source, shift = dseen.reshape(-1)[first:last], down * W + across
+                        to = dpixels.reshape(-1)[first + shift : last + shift]
+                        for k in range(to.size):
+                            to[k] += source[k]
+                    else:
+                        for u in range(top, bottom):
+                            for v in range(left, right):
+                                dpixels[u * stride[0] + down, v * stride[1] + across] += dseen[u, v]
 
 
 def patches(x, kernel, stride, padding):
@@ -70,7 +105,7 @@ def patches(x, kernel, stride, padding):
 
 
 def sum_of_patches(dpatches, dx, kernel, stride, padding):
-    """The adjoint of `patches`, written to dx."""
+    """The adjoint of `patches`, written to dx; dpatches may be written over."""
     sum_of_patches_loop(dpatches.reshape(dx.shape[1], *kernel, *dpatches.shape[1:]), stride, padding, dx)
 
 
