@@ -5,9 +5,14 @@ from nsn_ref.analysis.frontier import linear_layers
 from nsn_ref.nets.mlp import MLP
 
 
+def dense_mlp(widths):
+    """A network without factors."""
+    return MLP(widths, 1, nested=(False,) * (len(widths) - 1))
+
+
 def dense_net(d_in, width, depth, classes):
     """A network without factors, its `depth` hidden layers of one width."""
-    return MLP((d_in, *(width,) * depth, classes), 1, nested=(False,) * (depth + 1))
+    return dense_mlp((d_in, *(width,) * depth, classes))
 
 
 def dense_flops(net):
