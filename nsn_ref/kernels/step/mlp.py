@@ -1,6 +1,5 @@
 """The training step of a multilayer perceptron, for Python: flat buffers, a team of threads, one call a step."""
 
-import itertools
 import math
 import os
 from typing import NamedTuple
@@ -226,7 +225,7 @@ def _descending(ranks):
 
 
 def _is_descending(ranks):
-    return all(a >= b for a, b in itertools.pairwise(ranks))
+    return list(ranks) == sorted(ranks, reverse=True)
 
 
 def describe(value):
