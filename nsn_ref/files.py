@@ -68,6 +68,18 @@ def made_folder(path):
     return Path(path)
 
 
+def check_new(path):
+    """Check that a folder can be a new one: it does not exist, or is empty.
+
+    Raises
+    ------
+    FileError
+    """
+    path = Path(path)
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise FileError(f"{path}: exists already, expected a new folder")
+
+
 @contextlib.contextmanager
 def new_folder(path):
     """A folder that is either complete or not there: filled under a temporary name beside it, then renamed.
@@ -87,8 +99,7 @@ def new_folder(path):
     FileError
     """
     path = Path(path)
-    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        raise FileError(f"{path}: exists already, expected a new folder")
+    check_new(path)
     try:
         temporary = Path(tempfile.mkdtemp(dir=made_folder(path.parent), prefix=f".{path.name}.", suffix=PART))
     except OSError as error:

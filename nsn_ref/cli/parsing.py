@@ -14,3 +14,17 @@ def integers(option, text):
         return [int(part) for part in text.split(",")]
     except ValueError:
         raise OptionError(f"{option} is {text!r}, expected integers separated by commas") from None
+
+
+def variants(option, text, R):
+    """Ranks below R: integers, "powers" of two, or None for "all" of them.
+
+    Raises
+    ------
+    OptionError
+    """
+    if text == "all":
+        return None
+    if text == "powers":
+        return tuple(2**i for i in range(max(R - 1, 0).bit_length())) or None
+    return tuple(integers(option, text))

@@ -5,12 +5,11 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Train a nested network.")
+from nsn_ref.cli import train_decoder, train_text
 
-
-@app.callback()
-def group():
-    """Keep `digits` a command of its own, although it is the only one."""
+app = typer.Typer(no_args_is_help=True, help="Train a network.")
+app.command()(train_text.text)
+app.command()(train_decoder.decoder)
 
 
 @app.command()
@@ -56,7 +55,7 @@ def digits(
     import numpy as np
     from rich.console import Console
 
-    from nsn_ref.cli.parsing import integers
+    from nsn_ref.cli import parsing
     from nsn_ref.experiments import digits_data
     from nsn_ref.experiments.digits import SETTINGS
     from nsn_ref.nets.mlp import MLP
@@ -64,12 +63,12 @@ def digits(
     from nsn_ref.training.loop import train
     from nsn_ref.training.samplers import steps_per_epoch
 
-    hidden = integers("train digits: --widths", widths)
+    hidden = parsing.integers("train digits: --widths", widths)
     net = MLP((digits_data.WIDTH, *hidden, digits_data.CLASSES), R)
     config = TrainConfig(
         **SETTINGS | {"epochs": epochs, "batch_size": batch_size, "lr": lr, "weight_decay": weight_decay},
-        lr_s=lr_s, variants=_variants(variants, R), curriculum=curriculum, objective=objective,
-        engine=engine, seed=seed,
+        lr_s=lr_s, variants=parsing.variants("train digits: --variants", variants, R), curriculum=curriculum,
+        objective=objective, engine=engine, seed=seed,
     )  # fmt: skip
     x, labels = digits_data.load_scans()
     fold = digits_data.stratified_folds(labels, 5, np.random.default_rng(seed))[0]
@@ -89,17 +88,6 @@ def digits(
         f"every rank: nsn-ref frontier {out}",
         markup=False, highlight=False, soft_wrap=True,
     )  # fmt: skip
-
-
-def _variants(text, R):
-    """The ranks of the option, or None for all below R."""
-    from nsn_ref.cli.parsing import integers
-
-    if text == "all":
-        return None
-    if text == "powers":
-        return tuple(2**i for i in range(max(R - 1, 0).bit_length())) or None
-    return tuple(integers("train digits: --variants", text))
 
 
 def _table(run, scans):
