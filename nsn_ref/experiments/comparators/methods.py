@@ -16,6 +16,7 @@ METHODS = {
     "nsn_sandwich": Method("NSN, sandwich, distilled", "ranks"),
     "specialists": Method("specialists, factorised", "ranks"),
     "truncation": Method("truncation", "ranks"),
+    "svd": Method("whitened SVD", "ranks"),
     "sortednet": Method("SortedNet", "ranks"),
     "dense_specialists": Method("specialists, dense", "widths"),
     "slimmable": Method("slimmable", "widths"),
@@ -44,12 +45,13 @@ def module(name):
         slimmable,
         sortednet,
         specialists,
+        svd,
         truncation,
         universally_slimmable,
     )
 
     modules = (
-        nsn, nsn_sandwich, specialists, truncation, sortednet, dense_specialists, slimmable, universally_slimmable,
+        nsn, nsn_sandwich, specialists, truncation, svd, sortednet, dense_specialists, slimmable, universally_slimmable,
         lcs_line, lcs_point, matformer, deps, lora, dylora,
     )  # fmt: skip
     return {each.__name__.rpartition(".")[2]: each for each in modules}[name]
