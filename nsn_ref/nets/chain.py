@@ -201,6 +201,7 @@ class Chain:
         grads : dict of str to ndarray
             By parameter name; the logits do not depend on ``s``, which is not among them.
         dx : ndarray, the shape of x
+            None where x are tokens.
         """
         return run_backward(dlogits, saved)
 
@@ -241,6 +242,7 @@ class Chain:
         -------
         grads : dict of str to ndarray
         dx : ndarray, the shape of x
+            None where x are tokens.
         """
         return run_backward_ranks(dlogits, saved, dhidden)
 
