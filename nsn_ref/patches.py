@@ -27,6 +27,24 @@ def geometry(function, name, kernel, x_shape, stride, padding):
     return stride, padding
 
 
+def positions(x_shape, kernel, stride, padding):
+    """(H_out, W_out): how often the kernel fits, down and across."""
+    sizes = zip(x_shape[2:], kernel, stride, padding, strict=True)
+    return tuple((size + 2 * p - k) // s + 1 for size, k, s, p in sizes)
+
+
+def check_patches(function, seen, x, kernel, stride, padding):
+    """Check the shape of patches that are given, beside the images that they are of.
+
+    Raises
+    ------
+    ShapeError
+    """
+    expected = (len(x), *positions(x.shape, kernel, stride, padding), x.shape[1] * math.prod(kernel))
+    if seen.shape != expected:
+        raise ShapeError(f"{function}: seen has shape {seen.shape}, expected {expected}, that of the patches of x")
+
+
 def patches(x, kernel, stride, padding):
     """What the kernel sees at each position: (n, H_out, W_out, c_in k_h k_w)."""
     padded = zeros(_padded(x.shape, padding), x)

@@ -284,11 +284,11 @@ def _sum_of_patches(dy, W, x_shape, kernel, stride, padding):
 
 
 @_operation
-def nested_conv2d_forward(x, A, B, b, rank, *, stride=1, padding=0):
+def nested_conv2d_forward(x, A, B, b, rank, *, stride=1, padding=0, seen=None):
     """As `nsn_ref.ops.nested_conv2d_forward`: a nested linear layer on patches."""
     stride, padding = geometry("nested_conv2d_forward", "A", A.shape[2:], x.shape, stride, padding)
-    cut = patches(x, A.shape[2:], stride, padding)
-    y, linear = nested_linear_forward(cut, A.reshape(len(A), -1), B, b, rank)
+    seen = patches(x, A.shape[2:], stride, padding) if seen is None else seen
+    y, linear = nested_linear_forward(seen, A.reshape(len(A), -1), B, b, rank)
     return np.moveaxis(y, -1, 1), NestedConv2dSaved(linear, x.shape, A.shape[2:], stride, padding)
 
 

@@ -9,10 +9,10 @@ from nsn_ref.kernels.common import floats, output, outputs, shapes
 from nsn_ref.kernels.patches import as_channels, as_matrix, patches, sum_of_patches
 from nsn_ref.ops.nested_conv2d import NestedConv2dSaved
 from nsn_ref.ops.nested_linear import NestedLinearSaved
-from nsn_ref.patches import geometry
+from nsn_ref.patches import check_patches, geometry
 
 
-def nested_conv2d_forward(x, A, B, b, rank, *, stride=1, padding=0, out=None):
+def nested_conv2d_forward(x, A, B, b, rank, *, stride=1, padding=0, seen=None, out=None):
     """As `nsn_ref.ops.nested_conv2d_forward`; `out` takes y."""
     name = "nested_conv2d_forward"
     floats(name, x=x, A=A, B=B, b=b)
@@ -20,7 +20,13 @@ def nested_conv2d_forward(x, A, B, b, rank, *, stride=1, padding=0, out=None):
     checks.rank(name, rank, len(A))
     kernel = A.shape[2:]
     stride, padding = geometry(name, "A", kernel, x.shape, stride, padding)
-    seen, A = patches(x, kernel, stride, padding), A.reshape(len(A), math.prod(A.shape[1:]))
+    if seen is None:
+        seen = patches(x, kernel, stride, padding)
+    else:
+        floats(name, x=x, seen=seen)
+        check_patches(name, seen, x, kernel, stride, padding)
+        seen = np.moveaxis(seen, -1, 0)
+    A = A.reshape(len(A), math.prod(A.shape[1:]))
     h = np.matmul(A[:rank], as_matrix(seen))
     z = np.matmul(B[:, :rank], h).reshape(len(B), *seen.shape[1:])
     y = output(name, out, (len(x), *z.shape[:1], *z.shape[2:]), x.dtype)

@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 from nsn_ref.kernels.common import compiled, plain
+from nsn_ref.patches import positions
 
 
 @compiled
@@ -96,10 +97,7 @@ def sum_of_patches_loop(dpatches, stride, padding, dx):
 
 def patches(x, kernel, stride, padding):
     """What the kernel sees at each position: (c_in k_h k_w, n, H_out, W_out)."""
-    positions = [
-        (size + 2 * p - k) // s + 1 for size, k, s, p in zip(x.shape[2:], kernel, stride, padding, strict=True)
-    ]
-    out = np.empty((x.shape[1], *kernel, len(x), *positions), x.dtype)
+    out = np.empty((x.shape[1], *kernel, len(x), *positions(x.shape, kernel, stride, padding)), x.dtype)
     patches_loop(plain(x), stride, padding, out)
     return out.reshape(math.prod(out.shape[:3]), *out.shape[3:])
 

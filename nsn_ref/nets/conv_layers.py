@@ -73,6 +73,15 @@ class NestedConv2d(Layer):
         A, B, b = (params[name] for name in self._names())
         return ops.nested_conv2d_forward(x, A, B, b, rank, padding=self.kernel // 2)
 
+    def forward_ranks(self, params, x, ranks, ops):
+        """Outputs (K, ...) at K ranks of one shared input, whose patches are made once."""
+        factors, passes, seen = [params[name] for name in self._names()], [], None
+        for rank in ranks:
+            passes.append(ops.nested_conv2d_forward(x, *factors, rank, padding=self.kernel // 2, seen=seen))
+            seen = passes[0][1].linear.x
+        ys, saved = zip(*passes, strict=True)
+        return np.stack(ys), saved
+
     def backward(self, dy, saved, ops):
         """Cotangent of the input, and gradients by parameter name."""
         dx, *grads = ops.nested_conv2d_backward(dy, saved)

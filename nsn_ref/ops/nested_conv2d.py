@@ -10,7 +10,7 @@ import numpy as np
 
 from nsn_ref import checks
 from nsn_ref.ops.nested_linear import NestedLinearSaved, nested_linear_backward, nested_linear_forward
-from nsn_ref.patches import geometry, patches, sum_of_patches
+from nsn_ref.patches import check_patches, geometry, patches, sum_of_patches
 
 
 class NestedConv2dSaved(NamedTuple):
@@ -23,7 +23,7 @@ class NestedConv2dSaved(NamedTuple):
     padding: tuple  # (p_h, p_w)
 
 
-def nested_conv2d_forward(x, A, B, b, rank, *, stride=1, padding=0):
+def nested_conv2d_forward(x, A, B, b, rank, *, stride=1, padding=0, seen=None):
     """Convolve with the first `rank` kernels of A, then mix their channels by the first `rank` columns of B.
 
     Like every deep-learning library's convolution it does not flip the kernel. For each output position it costs
@@ -41,6 +41,8 @@ def nested_conv2d_forward(x, A, B, b, rank, *, stride=1, padding=0):
         Steps between positions, down and across; one int stands for both.
     padding : int or pair of ints, >= 0
         Rows of zeros added at the top and at the bottom, columns at the left and at the right.
+    seen : ndarray, shape (n, H_out, W_out, c_in k_h k_w), optional
+        The patches of x, as a call at another rank has saved them in `linear.x`. Default: they are made.
 
     Returns
     -------
@@ -62,7 +64,11 @@ def nested_conv2d_forward(x, A, B, b, rank, *, stride=1, padding=0):
     kernel = A.shape[2:]
     stride, padding = geometry(name, "A", kernel, x.shape, stride, padding)
     kernels = A.reshape(len(A), math.prod(A.shape[1:]))
-    y, linear = nested_linear_forward(patches(x, kernel, stride, padding), kernels, B, b, rank)
+    if seen is None:
+        seen = patches(x, kernel, stride, padding)
+    else:
+        check_patches(name, seen, x, kernel, stride, padding)
+    y, linear = nested_linear_forward(seen, kernels, B, b, rank)
     return np.moveaxis(y, -1, 1), NestedConv2dSaved(linear, x.shape, kernel, stride, padding)
 
 

@@ -10,7 +10,7 @@ import numba
 import numpy as np
 import pytest
 
-from nsn_ref import kernels
+from nsn_ref import kernels, ops
 from nsn_ref.errors import DTypeError, LabelError, OptionError, RankError, ShapeError
 from nsn_ref.kernels import bias, common, relu
 
@@ -215,6 +215,20 @@ def test_a_mean_over_nothing_is_refused(name, arguments):
     arrays = [np.ones(value) if isinstance(value, tuple) else value for value in arguments]
     with pytest.raises(ShapeError, match=f"{name}_forward: .*, expected at least one element"):
         getattr(kernels, f"{name}_forward")(*arrays)
+
+
+def test_patches_that_are_given_are_those_that_are_made(calls, monkeypatch):
+    """From the kernel's own saved context or from the reference's; of the right shape and type."""
+    arguments = calls[kernels.nested_conv2d_forward]
+    y, saved = kernels.nested_conv2d_forward(**arguments)
+    _, of_reference = ops.nested_conv2d_forward(**arguments | {"rank": 1})
+    monkeypatch.delattr(kernels.nested_conv2d, "patches")  # so that none can be made
+    for seen in (saved.linear.x, of_reference.linear.x):
+        assert (kernels.nested_conv2d_forward(**arguments, seen=seen)[0] == y).all()
+    with pytest.raises(ShapeError, match=r"nested_conv2d_forward: seen has shape .*, expected \(5, 4, 2, 18\)"):
+        kernels.nested_conv2d_forward(**arguments, seen=saved.linear.x[1:])
+    with pytest.raises(DTypeError, match="nested_conv2d_forward: seen has dtype float32, expected float64"):
+        kernels.nested_conv2d_forward(**arguments, seen=saved.linear.x.astype(np.float32))
 
 
 def test_an_empty_batch_has_zero_gradients(rng):

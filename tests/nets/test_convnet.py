@@ -1,11 +1,13 @@
 """ConvNet against the formula written out, the complex step, and its own passes at single ranks."""
 
+import importlib
 from fractions import Fraction
 
 import numpy as np
 import pytest
 from helpers import assert_gradient, assert_number_type, network_at, random_fractions, random_params
 
+from nsn_ref import kernels, ops
 from nsn_ref.errors import OptionError, RankError, ShapeError
 from nsn_ref.nets.convnet import ConvNet
 from nsn_ref.nets.loss_and_grads import loss_and_grads
@@ -71,6 +73,16 @@ def test_k_ranks_are_k_passes_exactly(rng, nested):
     (own, own_dx), (own_2, own_dx_2) = net.backward(dlogits[0], context), net.backward(dlogits[1], context_2)
     assert all((grads[name] == own[name] + own_2[name]).all() for name in net.shapes().keys() - {"s"})
     assert (dx == own_dx + own_dx_2).all()
+
+
+@pytest.mark.parametrize("engine", [ops, kernels])
+def test_patches_of_a_shared_input_are_made_once(rng, monkeypatch, engine):
+    net = ConvNet((2, 3, 2), 3, R=5, nested=(True, False, False))
+    module = importlib.import_module(f"{engine.__name__}.nested_conv2d")
+    made, patches = [], module.patches
+    monkeypatch.setattr(module, "patches", lambda *arguments: made.append(1) or patches(*arguments))
+    net.forward_ranks(random_params(rng, net), rng.standard_normal((2, 2, 4, 4)), [5, 2, 3], engine)
+    assert len(made) == 1
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

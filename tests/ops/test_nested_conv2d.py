@@ -69,6 +69,21 @@ def test_forward_is_the_convolution_exactly(sizes, geometry, seed):
 
 
 @given(SIZES, GEOMETRIES, seeds)
+def test_the_patches_of_another_rank_serve_as_well(sizes, geometry, seed):
+    rng = np.random.default_rng(seed)
+    inputs = normal(rng, *shapes(sizes, geometry))
+    options = {"stride": geometry[2], "padding": geometry[3]}
+    _, other = nested_conv2d_forward(*inputs, 1, **options)
+    y, saved = nested_conv2d_forward(*inputs, sizes[2], **options)
+    given, given_saved = nested_conv2d_forward(*inputs, sizes[2], **options, seen=other.linear.x)
+    assert (given == y).all() and given_saved.linear.x is other.linear.x
+    grads = zip(nested_conv2d_backward(y, saved), nested_conv2d_backward(y, given_saved), strict=True)
+    assert all((a == b).all() for a, b in grads)
+    with pytest.raises(ShapeError, match=r"nested_conv2d_forward: seen has shape .*, expected \(2, "):
+        nested_conv2d_forward(*inputs, 1, **options, seen=other.linear.x[:1])
+
+
+@given(SIZES, GEOMETRIES, seeds)
 def test_backward_agrees_with_the_complex_step(sizes, geometry, seed):
     rng = np.random.default_rng(seed)
     inputs = normal(rng, *shapes(sizes, geometry))
