@@ -69,7 +69,8 @@ def _tasks(where, grid, loaded):
 def _several(where, key, value):
     """One name, or a list of different ones."""
     names = value if isinstance(value, list) else [value]
-    if not names or any(names.count(name) > 1 for name in names):
+    strings = all(isinstance(name, str | None) for name in names)  # None: the experiment takes no data
+    if not names or not strings or len(set(names)) < len(names):
         raise OptionError(f"{where}: {key} is {value!r}, expected a name or a list of different names")
     return names
 

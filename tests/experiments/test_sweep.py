@@ -1,7 +1,9 @@
 """Sweeps: the grid of a file, what is refused before any cell runs, and the command."""
 
 import json
+import re
 from functools import partial
+from pathlib import Path
 
 import pytest
 import typer
@@ -92,6 +94,7 @@ def test_an_option_that_is_a_list_is_one_value(spec, monkeypatch):
         ("[[grid]]\nexperiment = 'toys'", OptionError, "name is 'toys', expected one of"),
         ("[[grid]]\nexperiment = ['toy', 'toy']", OptionError, "grid 0: experiment is "),
         ("[[grid]]\nexperiment = []", OptionError, "grid 0: experiment is "),
+        ("[[grid]]\nexperiment = 'toy'\ndata = [['iris']]", OptionError, "grid 0: data is "),
         ("[[grid]]\nexperiment = 'toy'\nseed = 3", OptionError, "grid 0: key is 'seed', expected one of 'experiment'"),
         ("[[grid]]\nexperiment = 'toy'\nform = 'tiny'", OptionError, "grid 0: form is 'tiny'"),
         ("[[grid]]\nexperiment = 'toy'\nseeds = 0", OptionError, "toy: seeds is 0"),
@@ -165,3 +168,12 @@ def test_without_dask_the_extra_is_named(spec, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(OptionError, match=r"extra 'cluster': python -m pip install"):
         run(spec(GRID), "--scheduler", "tcp://127.0.0.1:9", "--records", tmp_path / "records")
+
+
+def test_the_sweep_of_the_documentation_is_one(tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "sweeps.md").read_text()
+    (block,) = re.findall(r"^```toml\n(.*?)^```", page, re.M | re.S)
+    (tmp_path / "sweep.toml").write_text(block)
+    tasks = read_sweep(tmp_path / "sweep.toml")
+    assert {task.cell.experiment for task in tasks} == {"truncation", "specialists-vs-nsn", "weighting"}
+    assert {task.cell.options["R"] for task in tasks if task.cell.experiment == "weighting"} == {32, 64}
