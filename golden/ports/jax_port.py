@@ -149,6 +149,42 @@ def kl_distillation(z, teacher_z, *, temperature, reduction):
     return (jnp.exp(log_q) * (log_q - log_p)).sum() * temperature**2 / n
 
 
+# --- what decoders have -----------------------------------------------------------------------------------------------
+
+
+def embedding(E, *, tokens):
+    """The token's row."""
+    return E[tokens]
+
+
+def rotary(x, *, cos, sin, tables):
+    """Coordinates i and i + P of every head, as a complex number times that of the angle."""
+    P = cos.shape[-1]
+    turned = (x[..., :P] + 1j * x[..., P : 2 * P]) * (cos + 1j * sin)[..., None, :]
+    return jnp.concatenate([turned.real, turned.imag, x[..., 2 * P :]], axis=-1)
+
+
+def causal_attention(q, k, v, *, mask, scale, window):
+    """Values weighted by a softmax over the keys that are seen."""
+    (_, T, H, _), (_, S, G, _) = q.shape, k.shape
+    age = np.arange(S - T, S)[:, None] - np.arange(S)
+    seen = ((age >= 0) & (age < window) & (mask == 1)[:, None, :])[:, None]
+    k, v = (jnp.repeat(x, H // G, axis=2) for x in (k, v))
+    z = jnp.where(seen, jnp.einsum("nthd,nshd->nhts", q, k) * scale, jnp.finfo(q.dtype).min)
+    p = jnp.where(seen, jax.nn.softmax(z), 0)  # of a query that sees nothing too
+    return jnp.einsum("nhts,nshd->nthd", p, v)
+
+
+def swiglu(gate, up):
+    """The gate by SiLU."""
+    return jax.nn.silu(gate) * up
+
+
+def geglu(gate, up, *, approximate):
+    """The gate by GELU."""
+    return gelu(gate, approximate=approximate) * up
+
+
 # --- over the ranks ---------------------------------------------------------------------------------------------------
 
 
@@ -344,6 +380,11 @@ OPERATIONS = {
     **both_ways("nested_conv2d", nested_conv2d, LAYER, "y"),
     **both_ways("average_pool2d", average_pool2d, ("x",), "y"),
     **both_ways("nested_embedding", nested_embedding, ("E", "B"), "y", ("tokens",)),
+    **both_ways("embedding", embedding, ("E",), "y", ("tokens",)),
+    **both_ways("rotary", rotary, ("x",), "y", ("cos", "sin")),
+    **both_ways("causal_attention", causal_attention, ("q", "k", "v"), "y", ("mask",)),
+    **both_ways("swiglu", swiglu, ("gate", "up"), "y"),
+    **both_ways("geglu", geglu, ("gate", "up"), "y"),
     **both_ways("layer_norm", layer_norm, ("x", "w", "b"), "y"),
     **both_ways("rms_norm", rms_norm, ("x", "w"), "y"),
     **both_ways("relu", relu, ("z",), "y"),

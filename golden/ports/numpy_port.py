@@ -328,6 +328,103 @@ silu_forward, silu_backward = activation(lambda attrs: "silu")
 gelu_forward, gelu_backward = activation(lambda attrs: "gelu_tanh" if attrs["approximate"] == "tanh" else "gelu")
 
 
+# --- what decoders have -----------------------------------------------------------------------------------------------
+
+
+def embedding_forward(t, attrs):
+    """The token's row."""
+    return {"y": t["E"][t["tokens"]]}
+
+
+def embedding_backward(t, attrs):
+    """Gradients of a token that occurs twice add up."""
+    dE = np.zeros_like(t["E"])
+    np.add.at(dE, t["tokens"].reshape(-1), rows(t["dy"]))
+    return {"dE": dE}
+
+
+def rotated(x, cos, sin):
+    """Coordinates i and i + P of each head, rotated by the angle of its position."""
+    P = cos.shape[-1]
+    cos, sin = cos[..., None, :], sin[..., None, :]
+    a, b, rest = x[..., :P], x[..., P : 2 * P], x[..., 2 * P :]
+    return np.concatenate([a * cos - b * sin, b * cos + a * sin, rest], axis=-1)
+
+
+def rotary_forward(t, attrs):
+    """By the angle."""
+    return {"y": rotated(t["x"], t["cos"], t["sin"])}
+
+
+def rotary_backward(t, attrs):
+    """By minus the angle."""
+    return {"dx": rotated(t["dy"], t["cos"], -t["sin"])}
+
+
+def by_key_head(x, G):
+    """(n, T, H, D) as (n, G, H / G T, D): the queries of the heads that share a key head lie together."""
+    n, T, H, D = x.shape
+    return x.reshape(n, T, G, H // G, D).transpose(0, 2, 3, 1, 4).reshape(n, G, H // G * T, D)
+
+
+def by_position(x, T):
+    """The reverse."""
+    n, G, rows_, D = x.shape
+    return x.reshape(n, G, rows_ // T, T, D).transpose(0, 3, 1, 2, 4).reshape(n, T, G * (rows_ // T), D)
+
+
+def seen_keys(t, attrs):
+    """Where a query sees a key: (n, 1, H / G T, S)."""
+    (_, T, H, _), (_, S, G, _) = t["q"].shape, t["k"].shape
+    age = np.arange(S - T, S)[:, None] - np.arange(S)
+    seen = (age >= 0) & (age < attrs["window"]) & (t["mask"] == 1)[:, None, :]
+    return np.tile(seen, (1, H // G, 1))[:, None]
+
+
+def attended(t, attrs):
+    """Output and weights, by key head; a query that sees nothing has no weights and gives 0."""
+    q, k, v = (by_key_head(t[name], t["k"].shape[2]) for name in "qkv")
+    z = np.where(seen_keys(t, attrs), matmul(q, k.swapaxes(2, 3)) * attrs["scale"], -np.inf)
+    top = z.max(axis=-1, keepdims=True)
+    e = np.exp(z - np.where(np.isfinite(top), top, 0))
+    total = e.sum(axis=-1, keepdims=True)
+    p = e / np.where(total > 0, total, 1)
+    return matmul(p, v), p, (q, k, v)
+
+
+def causal_attention_forward(t, attrs):
+    """The mean of the values."""
+    return {"y": by_position(attended(t, attrs)[0], t["q"].shape[1])}
+
+
+def causal_attention_backward(t, attrs):
+    """Through the softmax: a weight's gradient less the mean of all, by the weights."""
+    (_, T, _, _), (_, S, G, _) = t["q"].shape, t["k"].shape
+    _, p, (q, k, v) = attended(t, attrs)
+    dy = by_key_head(t["dy"], G)
+    dp = matmul(dy, v.swapaxes(2, 3))
+    dz = p * (dp - (p * dp).sum(axis=-1, keepdims=True)) * attrs["scale"]
+    dk, dv = (by_position(matmul(weights.swapaxes(2, 3), x), S) for weights, x in ((dz, q), (p, dy)))
+    return {"dq": by_position(matmul(dz, k), T), "dk": dk, "dv": dv}
+
+
+def gated(name_of):
+    """Forward and backward of an activation times another factor."""
+
+    def forward(t, attrs):
+        return {"y": ACTIVATIONS[name_of(attrs)](t["gate"])[0] * t["up"]}
+
+    def backward(t, attrs):
+        value, slope = ACTIVATIONS[name_of(attrs)](t["gate"])
+        return {"dgate": t["dy"] * t["up"] * slope, "dup": t["dy"] * value}
+
+    return forward, backward
+
+
+swiglu_forward, swiglu_backward = gated(lambda attrs: "silu")
+geglu_forward, geglu_backward = gated(lambda attrs: "gelu_tanh" if attrs["approximate"] == "tanh" else "gelu")
+
+
 # --- losses -----------------------------------------------------------------------------------------------------------
 
 
@@ -643,7 +740,7 @@ STEMS = (
     "dense", "nested_linear", "multirank_linear", "nested_embedding", "conv2d", "nested_conv2d", "average_pool2d",
     "layer_norm", "rms_norm", "relu", "gelu", "silu", "softmax_cross_entropy", "mean_squared_error", "kl_distillation",
     "objective", "weighted_sum", "gradnorm", "hard_orthogonality", "residual_orthogonality", "logits_regularisation",
-    "hidden_regularisation",
+    "hidden_regularisation", "embedding", "rotary", "causal_attention", "swiglu", "geglu",
 )  # fmt: skip
 OPERATIONS = {
     **{f"{stem}_{way}": globals()[f"{stem}_{way}"] for stem in STEMS for way in ("forward", "backward")},

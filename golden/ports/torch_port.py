@@ -125,6 +125,26 @@ def nested_embedding(tokens, E, B, rank):
     return linear(h, B[:, :rank])
 
 
+# --- what decoders have -----------------------------------------------------------------------------------------------
+
+
+def rotary(x, cos, sin, tables):
+    """x cos + rotate_half(x) sin of the first 2 P coordinates of every head."""
+    cos, sin = (torch.cat([table, table], dim=-1).unsqueeze(-2) for table in (cos, sin))
+    turned, rest = x[..., : cos.shape[-1]], x[..., cos.shape[-1] :]
+    first, second = turned.chunk(2, dim=-1)
+    return torch.cat([turned * cos + torch.cat([-second, first], dim=-1) * sin, rest], dim=-1)
+
+
+def causal_attention(q, k, v, mask, scale, window):
+    """PyTorch's attention, heads in front; a query that sees nothing gives 0."""
+    T, S = q.shape[1], k.shape[1]
+    age = torch.arange(S - T, S, device=q.device)[:, None] - torch.arange(S, device=q.device)
+    seen = (age >= 0) & (age < window) & (mask == 1)[:, None, None, :]
+    q, k, v = (x.transpose(1, 2) for x in (q, k, v))
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=seen, scale=scale, enable_gqa=True).transpose(1, 2)
+
+
 # --- losses, weights, penalties ---------------------------------------------------------------------------------------
 
 
@@ -331,6 +351,11 @@ DIFFERENTIABLE = {  # stem: the function, its output, what it is differentiated 
     "nested_embedding": (pick(nested_embedding, "tokens", "E", "B"), "y", ("E", "B")),
     "layer_norm": (norm(F.layer_norm, "w", "b"), "y", ("x", "w", "b")),
     "rms_norm": (norm(F.rms_norm, "w"), "y", ("x", "w")),
+    "embedding": (pick(F.embedding, "tokens", "E"), "y", ("E",)),
+    "rotary": (pick(rotary, "x", "cos", "sin"), "y", ("x",)),
+    "causal_attention": (pick(causal_attention, "q", "k", "v", "mask"), "y", ("q", "k", "v")),
+    "swiglu": (lambda t, a: F.silu(t["gate"]) * t["up"], "y", ("gate", "up")),
+    "geglu": (lambda t, a: gelu(t["gate"], **a) * t["up"], "y", ("gate", "up")),
     "relu": (lambda t, a: F.relu(t["z"]), "y", ("z",)),
     "gelu": (pick(gelu, "z"), "y", ("z",)),
     "silu": (lambda t, a: F.silu(t["z"]), "y", ("z",)),

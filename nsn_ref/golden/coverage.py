@@ -8,13 +8,14 @@ from nsn_ref.golden.cases import CASES, DTYPES
 LANES = ("exact", "certified", "sequence")
 RATIONAL = (  # stems whose results can be exact
     "dense", "nested_linear", "multirank_linear", "conv2d", "nested_conv2d", "average_pool2d", "nested_embedding",
-    "relu", "mean_squared_error", "weighted_sum", "gradnorm_forward", "gradnorm_backward", "hard_orthogonality",
-    "residual_orthogonality", "logits_regularisation", "hidden_regularisation", "sgd", "mlp",
+    "embedding", "rotary", "relu", "mean_squared_error", "weighted_sum", "gradnorm_forward", "gradnorm_backward",
+    "hard_orthogonality", "residual_orthogonality", "logits_regularisation", "hidden_regularisation", "sgd", "mlp",
 )  # fmt: skip
 
 
 _ACTIVATIONS = (  # operations whose inputs hold no weight
-    "average_pool2d", "relu", "gelu", "silu", "softmax_cross_entropy", "mean_squared_error", "kl", "logits", "hidden",
+    "average_pool2d", "rotary", "causal_attention", "relu", "gelu", "silu", "swiglu", "geglu", "softmax_cross_entropy",
+    "mean_squared_error", "kl", "logits", "hidden",
 )  # fmt: skip
 
 

@@ -593,6 +593,133 @@ def rms_norm_backward(dy, saved):
     return widest(dx, scale * dx_hat - x * (scale * scale * scale * along)), dw
 
 
+# --- what decoders have -----------------------------------------------------------------------------------------------
+
+
+@_operation
+def embedding_backward(dy, saved):
+    """As `nsn_ref.ops.embedding_backward`: rows of equal tokens stored and added, in any order."""
+    tokens, E = saved
+    dE, dy, flat = zeros_like(E), rows(dy), tokens.reshape(-1)
+    for token in set(flat.tolist()):
+        dE[token] = _added(list(dy[flat == token]))
+    return dE
+
+
+@_operation
+def swiglu_forward(gate, up):
+    """As `nsn_ref.ops.swiglu_forward`."""
+    activated, silu = silu_forward(gate)
+    return activated * up, reference.SwigluSaved(up, activated, silu)
+
+
+@_operation
+def swiglu_backward(dy, saved):
+    """As `nsn_ref.ops.swiglu_backward`: the other factor before or after the derivative."""
+    return _through_gate(silu_backward, dy, *saved)
+
+
+@_operation
+def geglu_forward(gate, up, *, approximate="none"):
+    """As `nsn_ref.ops.geglu_forward`."""
+    activated, gelu = gelu_forward(gate, approximate=approximate)
+    return activated * up, reference.GegluSaved(up, activated, gelu)
+
+
+@_operation
+def geglu_backward(dy, saved):
+    """As `nsn_ref.ops.geglu_backward`: the other factor before or after the derivative."""
+    return _through_gate(gelu_backward, dy, *saved)
+
+
+def _through_gate(activation_backward, dy, up, activated, saved):
+    dgate = widest(activation_backward(dy * up, saved), activation_backward(dy, saved) * up)
+    return dgate, dy * activated
+
+
+class _CausalAttentionSaved(NamedTuple):
+    q: np.ndarray
+    k: np.ndarray
+    v: np.ndarray
+    p: np.ndarray
+    y: np.ndarray
+    scale: Rounded
+
+
+@_operation
+def causal_attention_forward(q, k, v, mask, scale, window):
+    """As `nsn_ref.ops.causal_attention_forward`: the scale at either factor, at both, or at their product.
+
+    Weights are quotients, or exp(z - ln sum exp z); or values are weighted by exponentials, and divided at the end.
+    """
+    scale, seen = number(scale, like=q), _seen(q, k, mask, window)
+    z = widest(*(_products(x, y) * s for x, y, s in _scaled(q, k, scale)))
+    shift = largest(z, seen)
+    shifted = np.where(seen, z, shift) - shift
+    e = np.where(seen, exp(shifted), number(0, z))
+    total = np.where(seen.any(axis=-1, keepdims=True), e.sum(axis=-1, keepdims=True), number(1, z))
+    p = widest(e / total, np.where(seen, exp(shifted - log(total)), number(0, z)))
+    if rounding.arithmetic().is_mixed:
+        p = _probabilities(p)
+    y = widest(_means(p, v), _means(e, v) / np.moveaxis(total, 1, 2))
+    return y, _CausalAttentionSaved(q, k, v, p, rounding.stored(y), scale)
+
+
+@_operation
+def causal_attention_backward(dy, saved):
+    """As `nsn_ref.ops.causal_attention_backward`; the sum of p dp may be that of y dy."""
+    q, k, v, p, y, scale = saved
+    dp = _products(dy, v)
+    along = widest((p * dp).sum(axis=-1, keepdims=True), np.moveaxis((y * dy).sum(axis=-1, keepdims=True), 1, 2))
+    dz = widest(p * (dp - along), p * dp - p * along)
+    dq = widest(_means(dz * scale, k), *(_means(dz * s, x) * t for x, s, t in _apart(k, scale)))
+    dk = widest(_over_queries(dz * scale, q, k), *(_over_queries(dz * s, x, k) * t for x, s, t in _apart(q, scale)))
+    return dq, dk, _over_queries(p, dy, v)
+
+
+def _seen(q, k, mask, window):
+    """Which keys a query sees: booleans, (n, 1, T, S)."""
+    T, S = q.shape[1], k.shape[1]
+    age = np.arange(S - T, S)[:, None] - np.arange(S)
+    return (age >= 0) & (age < window) & mask[:, None, None, :]
+
+
+def _scaled(q, k, scale):
+    """Factors of the scores, and what their product is multiplied by."""
+    root = sqrt(scale)
+    return (q, k, scale), (q * scale, k, 1), (q * root, k * root, 1)
+
+
+def _apart(x, scale):
+    """A factor beside dz, what dz is multiplied by, and what the product is."""
+    root = sqrt(scale)
+    return (x, 1, scale), (x * scale, 1, 1), (x * root, 1, root)
+
+
+def _products(x, y):
+    """Inner products, (n, H, T, S), of (n, T, H, D) with the head of (n, S, G, D) that belongs to each."""
+    share = x.shape[2] // y.shape[2]
+    each = [[_matmul(x[i, :, h], y[i, :, h // share]) for h in range(x.shape[2])] for i in range(len(x))]
+    return np.stack([np.stack(heads) for heads in each]).view(type(x))
+
+
+def _means(p, v):
+    """Sums, (n, T, H, D), of (n, S, G, D) with weights (n, H, T, S)."""
+    share = p.shape[1] // v.shape[2]
+    each = [[_matmul(p[i, h], v[i, :, h // share].T) for h in range(p.shape[1])] for i in range(len(p))]
+    return np.stack([np.stack(heads, axis=1) for heads in each]).view(type(p))
+
+
+def _over_queries(p, x, like):
+    """Sums, (n, S, G, D), of (n, T, H, D) with weights (n, H, T, S): over positions, and the heads of a group."""
+    out, share = zeros_like(like), p.shape[1] // like.shape[2]
+    for i, g in np.ndindex(len(like), like.shape[2]):
+        heads = range(g * share, (g + 1) * share)
+        parts = [_matmul(p[i, h].T, x[i, :, h].T, more=(share - 1) * x.shape[1]) for h in heads]
+        out[i, :, g] = _added(parts)
+    return out
+
+
 # --- losses and objective ---------------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from nsn_ref.golden.check import check
 
-PRODUCTS = ("dense", "nested", "multirank", "conv2d", "mlp_step")
+PRODUCTS = ("dense", "nested", "multirank", "conv2d", "causal_attention", "mlp_step")
 TRIALS = 6  # evaluations of every float32 case; the fuzz makes many more
 
 
@@ -24,6 +24,8 @@ def random_matmul(rng):
     """A product of matrices that adds its terms in a random order, chosen anew at every call."""
 
     def matmul(a, b):
+        if a.ndim > 2:  # a stack of matrices
+            return np.stack([matmul(*pair) for pair in zip(a, b, strict=True)])
         order = rng.permutation(a.shape[1])
         a, b = a[:, order], b[order]
         how = rng.integers(4)

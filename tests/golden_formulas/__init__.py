@@ -9,20 +9,21 @@ from fractions import Fraction
 import flint
 import numpy as np
 
-from golden_formulas import functions, images, linear, nets, objectives
+from golden_formulas import decoder, functions, images, linear, nets, objectives
 
 BITS = (300, 5000)  # the second where 1 + tanh cancels
 OPERATIONS = {
     **linear.OPERATIONS,
     **images.OPERATIONS,
     **functions.OPERATIONS,
+    **decoder.OPERATIONS,
     **objectives.OPERATIONS,
     **nets.OPERATIONS,
 }
 RATIONAL = {
     *linear.OPERATIONS, *images.OPERATIONS, "relu_forward", "relu_backward", "mean_squared_error_forward",
     "mean_squared_error_backward", "weighted_sum_forward", "weighted_sum_backward", "analytic_weights", "renormalised",
-    "gradnorm_forward", "gradnorm_backward", "sgd_step", *objectives.REGULARISERS,
+    "gradnorm_forward", "gradnorm_backward", "sgd_step", *objectives.REGULARISERS, *decoder.RATIONAL,
 }  # fmt: skip
 
 

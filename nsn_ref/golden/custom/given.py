@@ -87,7 +87,7 @@ def refuse_unknown(requests, arrays):
 
 
 def _check_labels(request, name, x):
-    classes = request.sizes.get("V" if name == "tokens" else "C")
+    classes = {"tokens": request.sizes.get("V"), "mask": 2}.get(name, request.sizes.get("C"))
     ignored = request.attrs.get("ignore_index")
     wrong = (x < 0) | (x >= classes)
     if ignored is not None:

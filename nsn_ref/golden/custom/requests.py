@@ -9,8 +9,9 @@ from nsn_ref.golden.cases.mlp_step import ADAMW
 # What an attribute is where nothing is said; one that is not here, and has no default in the schema, must be given.
 DEFAULTS = ADAMW | {
     "activation": "gelu", "alpha": 1.5, "approximate": "none", "head": "nested", "ignore_index": -100,
-    "label_smoothing": 0.0, "momentum": 0.9, "padding": [0, 0], "reduction": "mean", "size": [2, 2],
-    "stop_anchor": True, "stride": [1, 1], "targets": "labels", "temperature": 2.0, "variant": "uncertainty",
+    "label_smoothing": 0.0, "momentum": 0.9, "padding": [0, 0], "reduction": "mean", "scale": 0.125, "size": [2, 2],
+    "stop_anchor": True, "stride": [1, 1], "tables": "shared", "targets": "labels", "temperature": 2.0,
+    "variant": "uncertainty", "window": 2**31 - 1,
 }  # fmt: skip
 
 _READERS = {

@@ -48,6 +48,13 @@ _FORWARD = {
     "nested_conv2d": lambda f, t, a: f(t["x"], t["A"], t["B"], t["b"], a["rank"], **_geometry(a)),
     "average_pool2d": lambda f, t, a: f(t["x"], tuple(a["size"])),
     "nested_embedding": lambda f, t, a: f(t["tokens"], t["E"], t["B"], a["rank"]),
+    "embedding": lambda f, t, a: f(t["tokens"], t["E"]),
+    "rotary": lambda f, t, a: f(t["x"], t["cos"], t["sin"]),
+    "causal_attention": lambda f, t, a: f(
+        t["q"], t["k"], t["v"], t["mask"].astype(bool), scale=a["scale"], window=a["window"]
+    ),
+    "swiglu": lambda f, t, a: f(t["gate"], t["up"]),
+    "geglu": lambda f, t, a: f(t["gate"], t["up"], approximate=a["approximate"]),
     "layer_norm": lambda f, t, a: f(t["x"], t["w"], t["b"], a["eps"]),
     "rms_norm": lambda f, t, a: f(t["x"], t["w"], a["eps"]),
     "relu": lambda f, t, a: f(t["z"]),
@@ -73,6 +80,7 @@ _INTERMEDIATES = {
     "multirank_linear": lambda saved: {"h": saved.h},
     "nested_conv2d": lambda saved: {"h": np.moveaxis(saved.linear.h, -1, 1)},
     "nested_embedding": lambda saved: {"h": saved.h},
+    "causal_attention": lambda saved: {"p": saved.p},
     "layer_norm": lambda saved: {"x_hat": saved.x_hat},
     "rms_norm": lambda saved: {"x_hat": saved.x_hat},
     "softmax_cross_entropy": lambda saved: {"p": saved.p},

@@ -445,6 +445,158 @@ def _silu_backward(M, t, a):
     return {"dz": M.stored(dz)}
 
 
+# --- what decoders have -----------------------------------------------------------------------------------------------
+
+
+def _embedding_forward(M, t, a):
+    return {"y": M.stored(t["E"][:, t["tokens"][0]])}
+
+
+def _embedding_backward(M, t, a):
+    tokens, dE = t["tokens"][0], _zeros(t["E"])
+    for v in set(tokens.tolist()):
+        dE[:, v] = M.accumulate([t["dy"][:, i] for i in np.flatnonzero(tokens == v)])
+    return {"dE": dE}
+
+
+def _rotated(M, x, t, sign):
+    P = t["cos"].shape[-1]
+    each = [t[name] if t[name].ndim == 4 else t[name][:, None] for name in ("cos", "sin")]  # for each sequence
+    cos, sin = (np.broadcast_to(table[..., None, :], (*x.shape[:-1], P)) for table in each)
+    a, b = x[..., :P], x[..., P : 2 * P]
+
+    def combined(one, c, other, s):
+        """one c + other s; sometimes the second product goes into the sum unrounded."""
+        return M.either(
+            lambda: M.add(M.multiply(one, c), M.multiply(other, s)),
+            lambda: (
+                M.step(M.multiply(one, c) + other * s) if M.current.name != "float64" else M.add(one * c, other * s)
+            ),
+        )
+
+    turned = combined(a, cos, b, -sign * sin), combined(b, cos, a, sign * sin)
+    return M.stored(np.concatenate([*turned, x[..., 2 * P :]], axis=-1))
+
+
+def _gated(activation):
+    """Forward and backward of an activation times another factor."""
+    activated, slope = activation
+
+    def forward(M, t, a):
+        value = M.maybe_stored(activated(M, {"z": t["gate"]}, a)["y"])
+        return {"y": M.stored(M.multiply(value, t["up"]))}
+
+    def backward(M, t, a):
+        value = M.maybe_stored(activated(M, {"z": t["gate"]}, a)["y"])
+        dgate = M.either(
+            lambda: slope(M, {"z": t["gate"], "dy": M.maybe_stored(M.multiply(t["dy"], t["up"]))}, a)["dz"],
+            lambda: M.stored(M.multiply(slope(M, {"z": t["gate"], "dy": t["dy"]}, a)["dz"], t["up"])),
+        )
+        return {"dgate": dgate, "dup": M.stored(M.multiply(t["dy"], value))}
+
+    return forward, backward
+
+
+def _per_head(M, x, y, product, share, out):
+    """`product` of each head of x with the head of y that it uses; all are (trials, n, rows, heads, ...)."""
+    parts = np.zeros(out)
+    for i, h in np.ndindex(x.shape[1], x.shape[3]):
+        parts[:, i, :, h] = product(x[:, i, :, h], y[:, i, :, h // share])
+    return parts
+
+
+def _scores(M, q, k, scale):
+    """(trials, n, T, H, S): scaled before the product, after it, or half of it at either factor."""
+    share, shape = q.shape[3] // k.shape[3], (*q.shape[:4], k.shape[2])
+
+    def inner(q, k):
+        return _per_head(M, q, k, lambda a, b: M.matmul(a, _T(b)), share, shape)
+
+    def by_roots():
+        root = _at(M.sqrt(M.constant(scale)), q)
+        return inner(M.multiply(q, root), M.multiply(k, root))
+
+    factor = _at(M.constant(scale), q)
+    return M.either(
+        lambda: M.multiply(inner(q, k), factor),
+        lambda: inner(M.multiply(q, factor), k),
+        by_roots,
+    )
+
+
+def _attended(M, t, a):
+    """Output and weights, (trials, n, T, H, S)."""
+    q, k, v = t["q"], t["k"], t["v"]
+    T, S, share = q.shape[2], k.shape[2], q.shape[3] // k.shape[3]
+    age = np.arange(S - T, S)[:, None] - np.arange(S)
+    seen = ((age >= 0) & (age < a["window"]) & (t["mask"][0] > 0)[:, None])[:, :, None]  # (n, T, 1, S)
+    z = M.maybe_stored(_scores(M, q, k, a["scale"]))
+    top = np.where(seen, z, -np.inf).max(axis=-1, keepdims=True)
+    shifted = np.where(seen, M.subtract(z, np.where(np.isfinite(top), top, 0.0)), 0.0)
+    e = np.where(seen, M.function("exp", shifted), 0.0)
+    total = np.where(seen.any(axis=-1, keepdims=True), M.sum(e, 4)[..., None], 1.0)
+    p = M.either(
+        lambda: M.divide(e, total),
+        lambda: np.where(seen, M.function("exp", M.subtract(shifted, M.function("log", total))), 0.0),
+    )
+
+    def means(weights):
+        return _per_head(M, weights, v, M.matmul, share, q.shape)
+
+    y = M.either(
+        lambda: means(M.maybe_stored(p)),
+        lambda: M.stored(M.divide(means(M.maybe_stored(e)), total)),
+    )
+    return y, p
+
+
+def _causal_attention_forward(M, t, a):
+    y, p = _attended(M, t, a)
+    return {"y": y, "p": M.stored(np.moveaxis(p, 2, 3))}
+
+
+def _causal_attention_backward(M, t, a):
+    q, k, v, dy = (t[name] for name in ("q", "k", "v", "dy"))
+    y, p = _attended(M, t, a)
+    share, scale, p = q.shape[3] // k.shape[3], M.constant(a["scale"]), M.maybe_stored(p)
+    dp = _per_head(M, dy, v, lambda d, x: M.matmul(d, _T(x)), share, p.shape)
+    along = M.either(
+        lambda: M.sum(M.multiply(p, dp), 4)[..., None],
+        lambda: M.sum(M.multiply(M.stored(y), dy), 4)[..., None],
+    )
+    dz = M.either(
+        lambda: M.multiply(p, M.subtract(dp, along)),
+        lambda: M.subtract(M.multiply(p, dp), M.multiply(p, along)),
+    )
+
+    def scaled(product, x):
+        """The product of dz with x, scaled at one of three places."""
+        return M.either(
+            lambda: product(M.maybe_stored(M.multiply(dz, _at(scale, dz))), x),
+            lambda: M.stored(M.multiply(product(M.maybe_stored(dz), x), _at(scale, x))),
+            lambda: product(M.maybe_stored(dz), M.multiply(x, _at(scale, x))),
+        )
+
+    def to_queries(weights, x):
+        return _per_head(M, weights, x, M.matmul, share, q.shape)
+
+    def to_keys(weights, x):
+        """Sums over positions and the heads of a group, stored head by head or all in one."""
+        out = np.zeros(k.shape)
+        for i, g in np.ndindex(k.shape[1], k.shape[3]):
+            heads = range(g * share, (g + 1) * share)
+            pairs = [(_T(weights[:, i, :, h]), x[:, i, :, h]) for h in heads]
+            out[:, i, :, g] = M.either(
+                lambda pairs=pairs: M.accumulate([M.matmul(*pair) for pair in pairs]),
+                lambda pairs=pairs: M.matmul(
+                    np.concatenate([w for w, _ in pairs], axis=-1), np.concatenate([x for _, x in pairs], axis=-2)
+                ),
+            )
+        return out
+
+    return {"dq": scaled(to_queries, k), "dk": scaled(to_keys, q), "dv": to_keys(p, dy)}
+
+
 # --- losses -----------------------------------------------------------------------------------------------------------
 
 
@@ -937,6 +1089,16 @@ OPERATIONS = {
     "average_pool2d_backward": _average_pool2d_backward,
     "nested_embedding_forward": _nested_embedding_forward,
     "nested_embedding_backward": _nested_embedding_backward,
+    "embedding_forward": _embedding_forward,
+    "embedding_backward": _embedding_backward,
+    "rotary_forward": lambda M, t, a: {"y": _rotated(M, t["x"], t, 1)},
+    "rotary_backward": lambda M, t, a: {"dx": _rotated(M, t["dy"], t, -1)},
+    "causal_attention_forward": _causal_attention_forward,
+    "causal_attention_backward": _causal_attention_backward,
+    "swiglu_forward": _gated((_silu_forward, _silu_backward))[0],
+    "swiglu_backward": _gated((_silu_forward, _silu_backward))[1],
+    "geglu_forward": _gated((_gelu_forward, _gelu_backward))[0],
+    "geglu_backward": _gated((_gelu_forward, _gelu_backward))[1],
     "layer_norm_forward": _layer_norm_forward,
     "layer_norm_backward": _layer_norm_backward,
     "rms_norm_forward": _rms_norm_forward,

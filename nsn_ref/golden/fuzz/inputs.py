@@ -99,6 +99,40 @@ def _nested_embedding(rng):
     return tensors, {"rank": int(rng.integers(1, R + 1))}
 
 
+def _embedding(rng):
+    V, d, n = _sizes(rng, 3)
+    return {"tokens": rng.integers(0, V, n), "E": _normal(rng, V, d)}, {}
+
+
+def _rotary(rng):
+    n, T, H, P = _sizes(rng, 4, 1, 4)
+    own = bool(rng.integers(2))
+    angle = rng.uniform(-60, 60, (n, T, P) if own else (T, P))
+    x = _normal(rng, n, T, H, 2 * P + int(rng.integers(0, 3)))
+    return {"x": x, "cos": np.cos(angle), "sin": np.sin(angle)}, {"tables": "own" if own else "shared"}
+
+
+def _causal_attention(rng):
+    n, T, G, share = _sizes(rng, 4, 1, 4)
+    D, S = int(rng.integers(1, 6)), T + int(rng.integers(0, 3))
+    size = rng.choice([0.2, 0.6])
+    tensors = {"q": size * rng.standard_normal((n, T, share * G, D)), "k": size * rng.standard_normal((n, S, G, D))}
+    tensors |= {"v": _normal(rng, n, S, G, D), "mask": (rng.random((n, S)) < 0.8).astype(np.int64)}
+    return tensors, {"scale": float(rng.choice([D**-0.5, 0.3, 1.0])), "window": int(rng.integers(1, S + 2))}
+
+
+def _gated(attrs=lambda rng: {}):
+    def draw_gated(rng):
+        shape = _sizes(rng, 2)
+        return {"gate": rng.standard_normal(shape) * rng.choice([0.5, 2, 4]), "up": _normal(rng, *shape)}, attrs(rng)
+
+    return draw_gated
+
+
+def _form(rng):
+    return {"approximate": str(rng.choice(["none", "tanh"]))}
+
+
 def _vectors(rng):
     n, d = _sizes(rng, 2, 2, 8)
     return _normal(rng, n, d) + rng.choice([0.0, 1.0]), d
@@ -284,10 +318,15 @@ _DRAW = {
     "nested_conv2d": _nested_conv2d,
     "average_pool2d": _average_pool2d,
     "nested_embedding": _nested_embedding,
+    "embedding": _embedding,
+    "rotary": _rotary,
+    "causal_attention": _causal_attention,
+    "swiglu": _gated(),
+    "geglu": _gated(_form),
     "layer_norm": _layer_norm,
     "rms_norm": _rms_norm,
     "relu": _activation(),
-    "gelu": _activation(lambda rng: {"approximate": str(rng.choice(["none", "tanh"]))}),
+    "gelu": _activation(_form),
     "silu": _activation(),
     "softmax_cross_entropy": _softmax_cross_entropy,
     "mean_squared_error": _mean_squared_error,

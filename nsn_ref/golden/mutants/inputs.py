@@ -22,7 +22,9 @@ def draw(op, rng, among=None):
     for name, tensor in schema.operation(op).tensors("inputs", attrs).items():
         shape = sizes.shape(tensor.axes)
         base = name.rpartition(".")[2] if name.startswith("param.") else name.partition(".")[0]
-        if tensor.kind == "int64":
+        if name == "mask":
+            inputs[name] = rng.integers(0, 4, shape).clip(0, 1)
+        elif tensor.kind == "int64":
             inputs[name] = rng.integers(0, sizes["V"] if name == "tokens" else sizes["C"], shape)
         elif base in _POSITIVE:
             inputs[name] = rng.uniform(0.2, 3.0, shape)
@@ -85,11 +87,18 @@ def _attrs(op, rng, sizes, among):
         "beta2": float(rng.choice([0.99, 0.999])),
         "weight_decay": float(rng.uniform(0, 0.5)),
         "momentum": float(rng.uniform(0, 0.9)),
+        "tables": str(rng.choice(["shared", "own"])),
+        "scale": float(rng.uniform(0.2, 1.5)),
+        "window": int(rng.integers(1, 6)),
         "depth": int(rng.integers(2, 4)),
         "head": str(rng.choice(["nested", "dense"])),
         "activation": str(rng.choice(["relu", "gelu", "gelu_tanh", "silu"])),
     }
     drawn |= {name: values[rng.integers(len(values))] for name, values in among.items()}
+    if "tables" in names:
+        sizes["D"] = 2 * sizes["P"] + int(rng.integers(0, 3))
+    elif "window" in names:
+        sizes["S"], sizes["H"] = sizes["T"] + int(rng.integers(0, 3)), sizes["G"] * int(rng.integers(1, 4))
     if "size" in names:
         sizes["H"], sizes["W"] = 2 * int(rng.integers(1, 4)), int(rng.integers(1, 5))
     if op.endswith("conv2d_backward"):  # the cotangent has the output's height and width

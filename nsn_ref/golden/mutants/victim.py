@@ -375,6 +375,107 @@ def activation(name):
     )
 
 
+# --- what decoders have -----------------------------------------------------------------------------------------------
+
+
+def embedding_forward(t, attrs):
+    """Rows of E by token."""
+    return {"y": t["E"][t["tokens"]]}
+
+
+def embedding_backward(t, attrs):
+    """Cotangents of equal tokens add up."""
+    dE = np.zeros_like(t["E"])
+    np.add.at(dE, t["tokens"].reshape(-1), rows(t["dy"]))
+    return {"dE": dE}
+
+
+def rotate(x, cos, sin):
+    """Coordinates i and i + P of every head by an angle; the rest stays."""
+    P = cos.shape[-1]
+    cos, sin = cos[..., None, :], sin[..., None, :]
+    first, second, rest = x[..., :P], x[..., P : 2 * P], x[..., 2 * P :]
+    turned_first, turned_second = first * cos - second * sin, second * cos + first * sin
+    return store(np.concatenate([turned_first, turned_second, rest], axis=-1))
+
+
+def rotary_forward(t, attrs):
+    """Rotate."""
+    return {"y": rotate(t["x"], t["cos"], t["sin"])}
+
+
+def rotary_backward(t, attrs):
+    """Rotate back."""
+    return {"dx": rotate(t["dy"], t["cos"], -t["sin"])}
+
+
+def heads_first(x):
+    """(n, T, H, D) as (n, H, T, D), and back."""
+    return x.swapaxes(1, 2)
+
+
+def visible(t, attrs):
+    """Which keys a query sees: (n, 1, T, S)."""
+    T, S = t["q"].shape[1], t["k"].shape[1]
+    age = np.arange(S - T, S)[:, None] - np.arange(S)
+    return (age >= 0) & (age < attrs["window"]) & (t["mask"] > 0)[:, None, None, :]
+
+
+def attention(t, attrs):
+    """Output (n, H, T, D) and weights (n, H, T, S); queries, keys and values with the heads first."""
+    q, k, v = (heads_first(t[name]) for name in "qkv")
+    share = q.shape[1] // k.shape[1]
+    k, v = (x.repeat(share, axis=1) for x in (k, v))
+    scores = matmul(q, k.swapaxes(2, 3)) * WORK(attrs["scale"])
+    seen = visible(t, attrs)
+    shift = np.where(seen, scores, -np.inf).max(axis=-1, keepdims=True)
+    e = np.where(seen, np.exp(np.where(seen, scores - np.where(np.isfinite(shift), shift, 0), 0)), 0)
+    mass = total_of(e, axis=-1)[..., None]
+    p = e / np.where(mass > 0, mass, 1)
+    return store(matmul(p, v)), p, q, k, v
+
+
+def causal_attention_forward(t, attrs):
+    """The output y, and the weights p."""
+    y, p, *_ = attention(t, attrs)
+    return {"y": heads_first(y), "p": p}
+
+
+def of_groups(x, G):
+    """The sum over the query heads that share a key head, positions first."""
+    n, H, S, D = x.shape
+    return heads_first(total_of(x.reshape(n, G, H // G, S, D), axis=2))
+
+
+def causal_attention_backward(t, attrs):
+    """The gradients."""
+    _, p, q, k, v = attention(t, attrs)
+    dy, G = heads_first(t["dy"]), t["k"].shape[2]
+    dp = matmul(dy, v.swapaxes(2, 3))
+    dz = p * (dp - total_of(dp * p, axis=-1)[..., None])
+    dz = dz * WORK(attrs["scale"])
+    dq, dk, dv = matmul(dz, k), matmul(dz.swapaxes(2, 3), q), matmul(p.swapaxes(2, 3), dy)
+    return {"dq": heads_first(dq), "dk": of_groups(dk, G), "dv": of_groups(dv, G)}
+
+
+def gated(name):
+    """Forward and backward operation of an activation times another factor."""
+
+    def chosen(t, attrs):
+        act = ACTIVATIONS["gelu_tanh" if attrs.get("approximate") == "tanh" else name]
+        return act(t["gate"])
+
+    def gated_forward(t, attrs):
+        value, _ = chosen(t, attrs)
+        return {"y": value * t["up"]}
+
+    def gated_backward(t, attrs):
+        value, slope = chosen(t, attrs)
+        return {"dgate": slope * t["up"] * t["dy"], "dup": value * t["dy"]}
+
+    return gated_forward, gated_backward
+
+
 # --- losses -----------------------------------------------------------------------------------------------------------
 
 
@@ -755,6 +856,11 @@ OPERATIONS = {
     **both("nested_conv2d", nested_conv2d_forward, nested_conv2d_backward),
     "average_pool2d_forward": lambda t, attrs: {"y": pool(t["x"], attrs["size"])},
     "average_pool2d_backward": lambda t, attrs: {"dx": pool_back(t["dy"], attrs["size"])},
+    **both("embedding", embedding_forward, embedding_backward),
+    **both("rotary", rotary_forward, rotary_backward),
+    **both("causal_attention", causal_attention_forward, causal_attention_backward),
+    **both("swiglu", *gated("silu")),
+    **both("geglu", *gated("gelu")),
     **both("layer_norm", layer_norm_forward, layer_norm_backward),
     **both("rms_norm", rms_norm_forward, rms_norm_backward),
     **both("relu", *activation("relu")),

@@ -4,7 +4,7 @@ The table generates the one in golden/README.md, and the checker, the builder an
 """
 
 from nsn_ref.errors import SuiteError
-from nsn_ref.golden.schema import functions, layers, nets, objectives
+from nsn_ref.golden.schema import decoder, functions, layers, nets, objectives
 from nsn_ref.golden.schema.parts import Attr, Operation, Tensor, stored_as
 from nsn_ref.golden.schema.table import table
 
@@ -13,9 +13,8 @@ __all__ = [
     "table",
 ]  # fmt: skip
 
-OPERATIONS = {
-    operation.name: operation for family in (layers, functions, objectives, nets) for operation in family.OPERATIONS
-}
+_FAMILIES = (layers, decoder, functions, objectives, nets)
+OPERATIONS = {operation.name: operation for family in _FAMILIES for operation in family.OPERATIONS}
 
 FIRST = (  # in suite version 1, whose files are named by operation; the others share files by family
     "nested_linear_forward", "nested_linear_backward", "multirank_linear_forward", "multirank_linear_backward",
@@ -23,7 +22,7 @@ FIRST = (  # in suite version 1, whose files are named by operation; the others 
 )  # fmt: skip
 FILES = {
     operation.name: operation.name if operation.name in FIRST else family.__name__.rpartition(".")[2]
-    for family in (layers, functions, objectives, nets)
+    for family in _FAMILIES
     for operation in family.OPERATIONS
 }  # by operation, what the names of the files with its cases begin with
 

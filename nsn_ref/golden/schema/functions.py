@@ -3,13 +3,13 @@
 from nsn_ref.golden.schema.parts import Attr, Tensor, both_ways, optional
 
 _Z, _Y = Tensor("z", "..."), Tensor("y", "...")
-_APPROXIMATE = Attr("approximate", "name", 'form of GELU: "none" (erf) or "tanh"')
+APPROXIMATE = Attr("approximate", "name", 'form of GELU: "none" (erf) or "tanh"')
 _REDUCTION = Attr("reduction", "name", '"mean" or "sum"')
 _LOGITS, _LOSS = Tensor("z", "... C"), Tensor("loss", "", master=True)
 
 OPERATIONS = (
     *both_ways("relu", "max(z, 0); the derivative at 0 is 0", (_Z,), (), _Y, ("z",)),
-    *both_ways("gelu", "z Phi(z)", (_Z,), (_APPROXIMATE,), _Y, ("z",)),
+    *both_ways("gelu", "z Phi(z)", (_Z,), (APPROXIMATE,), _Y, ("z",)),
     *both_ways("silu", "z / (1 + exp(-z))", (_Z,), (), _Y, ("z",)),
     *both_ways(
         "softmax_cross_entropy",
