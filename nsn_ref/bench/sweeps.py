@@ -1,5 +1,6 @@
 """Time of a step along one axis: the rank, the width, the batch, the number of ranks trained per step."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from nsn_ref.bench import engines
@@ -7,6 +8,8 @@ from nsn_ref.bench.cells import NETS, Cell
 from nsn_ref.bench.contest import contest, hire
 from nsn_ref.bench.statistics import fit_line, median
 from nsn_ref.bench.tables import Table, milliseconds
+
+ROUNDS = 5  # at most: there are many points
 
 
 class Sweep(NamedTuple):
@@ -48,7 +51,7 @@ SWEEPS = {
 
 def run(name, plan):
     """Time a step at each point of a sweep."""
-    points = []
+    plan, points = replace(plan, repeats=min(plan.rounds, ROUNDS)), []
     with hire(plan.contestants(engines.SWEEPING), plan) as crew:
         for x, *sizes in SWEEPS[name].points(plan.quick):
             cell = Cell(*sizes, dtype=plan.dtype, threads=plan.threads)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nsn_ref.bench import engines, equality, names, recipe, subnormals
+from nsn_ref.bench import engines, equality, names, recipe, subnormals, sweeps
 from nsn_ref.bench.cells import NETS, Cell, pair
 from nsn_ref.bench.contest import contest, hire
 from nsn_ref.bench.engines import all_ranks_ours, all_ranks_reference, ours
@@ -119,6 +119,16 @@ def test_all_ranks_find_the_losses_of_the_reference():
     found = [engine.make(CELL.to_json()) for engine in (all_ranks_ours, all_ranks_reference)]
     losses = [steps.read(steps.step(3)) for steps in found]
     assert len(losses[0]) == CELL.R and equality.check("ours", losses[:1], losses[1:], 1e-5) > 0
+
+
+def test_a_sweep_leaves_out_what_is_slow_to_compile(monkeypatch):
+    few = sweeps.SWEEPS["batch"]._replace(points=lambda quick: [(n, (5, 7, 3), 4, (4, 1), n) for n in (2, 3)])
+    monkeypatch.setitem(sweeps.SWEEPS, "batch", few)
+    plan = Plan(("operations", "reference", "torch-compile"), threads=1, quick=True, repeats=1, say=lambda text: None)
+    record = names.runner("batch")(plan)
+    assert [point["x"] for point in record["points"]] == [2, 3]
+    assert all(set(point["engines"]) == {"ours", "operations"} for point in record["points"])
+    assert len(names.tables("batch", record)[0].rows) == 2
 
 
 def test_a_fitted_batch_has_subnormal_gradients():

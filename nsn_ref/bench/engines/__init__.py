@@ -58,7 +58,8 @@ ENGINES = {
 }
 ALIASES = {"numpy": "reference"}
 STEPPING = tuple(name for name, engine in ENGINES.items() if engine.step)
-SWEEPING = tuple(name for name in STEPPING if name != "torch-compile")  # it would compile longer than it is timed
+QUICK_TO_START = tuple(name for name in STEPPING if name != "torch-compile")  # it compiles longer than it is timed
+SWEEPING = ("ours", "operations", "torch", "jax")
 DIGITS = tuple(name for name, engine in ENGINES.items() if engine.digits)
 ALL_RANKS = tuple(name for name, engine in ENGINES.items() if engine.all_ranks)
 
