@@ -20,6 +20,7 @@ EXPERIMENTS = {
     "hyper": "nsn_ref.experiments.paper.hyper",
     "oracle": "nsn_ref.experiments.paper.oracle",
     "decoder": "nsn_ref.experiments.decoder.experiment",
+    "comparators": "nsn_ref.experiments.comparators.comparison",
 }
 
 
