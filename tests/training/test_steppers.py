@@ -41,6 +41,7 @@ def test_without_a_gemm_the_operations_step(monkeypatch):
     def none():
         raise NSNError("numpy_blas: no BLAS with gemm among the libraries that NumPy has loaded")
 
+    monkeypatch.delenv(blas.VARIABLE, raising=False)
     monkeypatch.setattr(blas, "numpy_blas", none)
     assert obstacle(NET, TrainConfig(steps=3), LABELS).startswith("numpy_blas: no BLAS")
 
