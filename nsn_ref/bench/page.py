@@ -10,7 +10,8 @@ HEAD = """# Speed
 
     {command}
 
-What is compared, and what is fair: [benchmarks](../benchmarks.md).{rounds}
+What is compared, and what is fair: [benchmarks](../benchmarks.md). What was tried, and why some targets are missed:
+[log](speed-log.md).{rounds}
 
 {machine}"""
 
