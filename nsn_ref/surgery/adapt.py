@@ -13,11 +13,11 @@ from nsn_ref.hf.read import ModelFolder
 from nsn_ref.hf.stream import Lazy, whole
 from nsn_ref.surgery.chain import check_budgets, error_candidates, rank_chain
 from nsn_ref.surgery.choice import choose_layers, components, rank_rule
+from nsn_ref.surgery.eigen import spectrum
 from nsn_ref.surgery.factorise import gram_root
 from nsn_ref.surgery.folder import write_into
 from nsn_ref.surgery.grams import InputGrams
 from nsn_ref.surgery.layer import METHODS, factorise_layer
-from nsn_ref.surgery.spectrum import spectrum
 
 GRID = 16  # ranks at which the error of a layer is recorded
 

@@ -112,9 +112,19 @@ def balanced(U, s, Vt):
     A : ndarray, shape (R, d_in)
     B : ndarray, shape (d_out, R)
     """
-    root, columns = np.sqrt(s), np.arange(len(s))
-    signs = np.where(U[np.argmax(np.abs(U), axis=0), columns] < 0, -1.0, 1.0)
-    return (root * signs)[:, None] * Vt, U * (root * signs)
+    root = np.sqrt(s)
+    return fix_signs(root[:, None] * Vt, U * root)
+
+
+def fix_signs(A, B):
+    """The same components, the largest element of every b_i positive; A and B are changed in place."""
+    for i in range(0, B.shape[1], 64):  # a few columns at a time: their absolute values are a copy
+        b = B[:, i : i + 64]
+        largest = b[np.argmax(np.abs(b), axis=0), np.arange(b.shape[1])]
+        signs = np.where(largest < 0, -1, 1).astype(B.dtype)
+        b *= signs
+        A[i : i + 64] *= signs[:, None]
+    return A, B
 
 
 def gram_root(function, gram):

@@ -4,12 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nsn_ref.surgery.eigen import factorise_eigen, spectrum, tail
 from nsn_ref.surgery.factorise import factorise_svd, factorise_whitened, gram_root
 from nsn_ref.surgery.randomised import factorise_randomised, row_blocks
-from nsn_ref.surgery.spectrum import spectrum, tail
 
 METHODS = ("auto", "exact", "randomised")
-LARGE = 2**22  # elements from which on random projections pay, where a quarter of the components is kept
+LARGE = 2**21  # elements above which memory counts: eigenvectors instead of the singular value decomposition
 AFFORDABLE = 2048  # the smaller width up to which the best error is computed beside a randomised one
 
 
@@ -34,7 +34,8 @@ def factorise_layer(W, R, rng, *, method="auto", gram=None):
     rng : numpy.random.Generator
         For the randomised method.
     method : {"auto", "exact", "randomised"}
-        "auto": randomised if the matrix is large and at most a quarter of its components is kept.
+        "auto": randomised if the matrix is large and at most a quarter of its components is kept. "exact" of a large
+        matrix in float32 takes the eigenvectors of a Gram matrix (`factorise_eigen`).
     gram : ndarray, shape (d_in, d_in), optional
         Gram matrix of the inputs, for whitened factors.
 
@@ -51,7 +52,7 @@ def factorise_layer(W, R, rng, *, method="auto", gram=None):
     if method == "auto":
         method = "randomised" if W.size > LARGE and min(W.shape) >= 4 * R else "exact"
     A, B, missed, best = (_randomised if method == "randomised" else _exact)(W, R, rng, gram)
-    found = np.sum(B.astype(np.float64) ** 2, axis=0)  # norm(b_i)^2 is the i-th singular value
+    found = _singular_values(B)
     size = np.sqrt(_squared_norm(W, gram))
     errors = np.sqrt(missed**2 + np.append(np.cumsum(found[:0:-1] ** 2)[::-1], 0.0))
     relative = 1 / size if size > 0 else 0.0
@@ -59,8 +60,11 @@ def factorise_layer(W, R, rng, *, method="auto", gram=None):
 
 
 def _exact(W, R, rng, gram):
-    A, B = factorise_svd(W, R) if gram is None else factorise_whitened(W, gram, R)
-    kept = np.sum(np.sum(B.astype(np.float64) ** 2, axis=0) ** 2)
+    if W.size > LARGE and W.dtype == np.float32:
+        A, B = factorise_eigen(W, R, *(() if gram is None else gram_root("adapt", gram)))
+    else:
+        A, B = factorise_svd(W, R) if gram is None else factorise_whitened(W, gram, R)
+    kept = np.sum(_singular_values(B) ** 2)
     missed = 0.0 if min(W.shape) == R else np.sqrt(max(_squared_norm(W, gram) - kept, 0.0))
     return A, B, missed, missed
 
@@ -70,6 +74,11 @@ def _randomised(W, R, rng, gram):
     A, B, missed, _ = factorise_randomised(W, R, rng, root=root)
     best = tail(spectrum(W, root))[R] if min(W.shape) <= AFFORDABLE else None
     return A if root is None else (A @ inverse).astype(W.dtype), B, missed, best
+
+
+def _singular_values(B):
+    """norm(b_i)^2, which is the i-th one."""
+    return sum(np.sum(rows * rows, axis=0) for _, rows in row_blocks(B))
 
 
 def _squared_norm(W, gram):

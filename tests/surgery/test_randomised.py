@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from nsn_ref.errors import NonFiniteError, OptionError, RankError, ShapeError
+from nsn_ref.surgery.eigen import spectrum, tail
 from nsn_ref.surgery.factorise import factorise_svd, factorise_whitened, gram_root
 from nsn_ref.surgery.randomised import factorise_randomised
-from nsn_ref.surgery.spectrum import spectrum, tail
 
 
 def decaying(rng, d_out, d_in, dtype=np.float64):
