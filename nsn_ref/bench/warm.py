@@ -28,6 +28,8 @@ def other_forms(dtype):
     x = np.ones((2, 3), dtype)
     kernels.gelu_backward(*kernels.gelu_forward(x, approximate="tanh"))
     kernels.multirank_linear_forward(x, np.ones((4, 3), dtype), np.ones((5, 4), dtype), np.ones(5, dtype), (1, 2, 4))
+    y, columns, ranks = np.ones((2, 5), dtype), np.ones((3, 5), dtype), np.arange(1, 4)
+    kernels.prefix.streaming_prefix_loop(y, x, columns, 0, ranks, ranks - 1, np.ones((3, 2, 5), dtype))
 
 
 def step(dtype):
