@@ -44,8 +44,7 @@ def pulls(name, dpenalty, saved, out):
     difference, stop_anchor = saved
     floats(name, difference=difference)
     danchor, dvariant = outputs(name, out, difference.dtype, difference.shape, difference.shape)
-    factor = difference.dtype.type(
-        2 * dpenalty / len(rows(difference))
-    )  # penalty = (difference * difference).sum() / n
+    n = len(rows(difference))
+    factor = difference.dtype.type(2 * dpenalty / n)  # penalty = (difference * difference).sum() / n
     pull_loop(flat(difference), factor, bool(stop_anchor), flat(danchor), flat(dvariant))
     return danchor, dvariant

@@ -37,11 +37,12 @@ def exponentials_loop(z, top, p):
     for first in range(0, z.shape[0], some):
         last = min(first + some, z.shape[0])
         for i in range(first, last):
-            top[i] = z[i, 0]
+            largest = z[i, 0]
             for j in range(1, z.shape[1]):
-                top[i] = z[i, j] if z[i, j] > top[i] else top[i]
+                largest = z[i, j] if z[i, j] > largest else largest
             for j in range(z.shape[1]):
-                p[i, j] = z[i, j] - top[i]
+                p[i, j] = z[i, j] - largest
+            top[i] = largest
         exp_in_place(p[first:last].reshape(-1))
 
 
