@@ -26,6 +26,7 @@ def generate(
     from nsn_ref.cli.decoders import operations
     from nsn_ref.errors import OptionError
     from nsn_ref.hf.tokenizer import encode, read_tokenizer
+    from nsn_ref.inference import multiplied_out
     from nsn_ref.nets.decoder.generation import generate as continue_sequences
     from nsn_ref.surgery.chain import rank_within
     from nsn_ref.surgery.folder import open_model
@@ -38,8 +39,10 @@ def generate(
         rank = rank_within(config, budget, opened.facts.get("chain", ()))
     tokenizer = read_tokenizer(model, config.vocabulary)
     tokens = encode(tokenizer, prompt, config.vocabulary, "--prompt")
+    at = opened.decoder.R if rank is None else rank
+    decoder, params, at = multiplied_out(opened.decoder, opened.params, at)
     sequences = continue_sequences(
-        opened.decoder, opened.params, tokens[None], count, rank, temperature=temperature, top_k=top_k,
+        decoder, params, tokens[None], count, at, temperature=temperature, top_k=top_k,
         rng=np.random.default_rng(seed), ops=operations(engine),
     )  # fmt: skip
     typer.echo(tokenizer.decode(sequences[0]))

@@ -1,6 +1,5 @@
 """A network at one rank, prepared once: dense weights where they are cheaper, and no work in a call but the layers'."""
 
-import dataclasses
 import functools
 import math
 from typing import NamedTuple
@@ -8,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from nsn_ref import checks, kernels
-from nsn_ref.errors import DTypeError
+from nsn_ref.errors import DTypeError, OptionError
 from nsn_ref.kernels.bias import add_bias_loop, add_bias_relu_loop
+from nsn_ref.nets.decoder import Decoder
 from nsn_ref.nets.layers import Activation, Dense, NestedLinear
 from nsn_ref.scalars import rows
 
@@ -32,10 +32,10 @@ def multiplied_out(net, params, rank):
 
     Parameters
     ----------
-    net : MLP or ConvNet
+    net : MLP, ConvNet or Decoder
     params : dict of str to ndarray
         In any number system.
-    rank : int or tuple of int
+    rank : int or tuple of int; of a Decoder also a dict by layer
 
     Returns
     -------
@@ -52,12 +52,12 @@ def multiplied_out(net, params, rank):
     net.check("multiplied_out", params)
     ranks = dict(zip(net.nested_layers, net.layer_ranks(rank, "multiplied_out"), strict=True))
     cheaper = [layer for layer, r in ranks.items() if _is_break_even(params, layer, r)]
-    new = {name: params[name] for layer in net.layers if layer not in cheaper for name in layer.shapes()}
-    for layer in cheaper:
-        new |= {f"{layer.key}.W": _product(params, layer, ranks[layer]), f"{layer.key}.b": params[f"{layer.key}.b"]}
-    nested = tuple(layer.ranked and layer not in cheaper for layer in net.layers if layer.shapes())
-    kept = tuple(r for layer, r in ranks.items() if layer not in cheaper)
-    return MultipliedOut(dataclasses.replace(net, nested=nested), new | {"s": params["s"]}, kept)
+    plainer = net.with_dense({layer.key for layer in cheaper})
+    products = {f"{layer.key}.W": _product(params, layer, ranks[layer]) for layer in cheaper}
+    new = {name: products[name] if name in products else params[name] for name in plainer.shapes()}
+    if "s" in new:
+        new["s"] = new["s"][: plainer.R]
+    return MultipliedOut(plainer, new, tuple(r for layer, r in ranks.items() if layer not in cheaper))
 
 
 def _is_break_even(params, layer, rank):
@@ -89,10 +89,12 @@ class Predictor:
 
     Raises
     ------
-    ShapeError, DTypeError, NonFiniteError, RankError
+    ShapeError, DTypeError, NonFiniteError, RankError, OptionError
     """
 
     def __init__(self, net, params, rank, *, multiply_out=True):
+        if isinstance(net, Decoder):
+            raise OptionError("Predictor: net is a Decoder, expected an MLP or a ConvNet; for a Decoder see `generate`")
         net.check("Predictor", params)
         kernels.common.floats("Predictor", **params)
         rank = net.layer_ranks(rank, "Predictor")

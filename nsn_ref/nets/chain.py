@@ -1,5 +1,6 @@
 """A network that is a chain of layers: forward and backward at one rank, or at K ranks over one shared input."""
 
+import dataclasses
 import functools
 from typing import NamedTuple
 
@@ -48,6 +49,11 @@ class Chain:
     def shared(self):
         """How many layers lie below the first one with a rank: at several ranks they run once."""
         return count_shared(self.layers)
+
+    def with_dense(self, keys):
+        """The same network with the nested layers of these keys dense."""
+        nested = tuple(layer.ranked and layer.key not in keys for layer in self.layers if layer.shapes())
+        return dataclasses.replace(self, nested=nested)
 
     def shapes(self):
         """Shape of every parameter by its name, in the order of the layers; ``s`` last."""

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from helpers import random_fractions, random_params
 
-from nsn_ref import MLP, ConvNet
+from nsn_ref import MLP, ConvNet, Decoder, DecoderConfig
 from nsn_ref.certify import balls, rounding
-from nsn_ref.errors import DTypeError, RankError, ShapeError
+from nsn_ref.errors import DTypeError, OptionError, RankError, ShapeError
 from nsn_ref.inference import Predictor, multiplied_out
 
 NETS = [
@@ -45,6 +45,29 @@ def test_multiplied_out_is_the_same_network_exactly(rng, net, shape):
     for rank in range(1, net.R + 1):
         new, own, kept = multiplied_out(net, params, rank)
         assert (new.forward(own, x, kept)[0] == net.forward(params, x, rank)[0]).all()
+
+
+def test_a_decoder_is_multiplied_out(rng):
+    """Break-even of up and down at 11 * 13 / 24 = 5.96, of k at 11 * 4 / 15 = 2.9."""
+    nested = (("blocks.0.attention.k", 4), ("blocks.1.mlp.up", 7), ("blocks.1.mlp.down", 9))
+    config = DecoderConfig(
+        vocabulary=17, hidden=11, intermediate=13, blocks=2, heads=3, kv_heads=1, head_dim=4, context=7, rotary=2,
+        mlp_bias=False, nested=nested,
+    )  # fmt: skip
+    net = Decoder(config)
+    params, tokens = random_params(rng, net), rng.integers(0, 17, (2, 5))
+    for rank, left, kept in (
+        (2, nested, (2, 2, 2)),
+        (3, nested[1:], (3, 3)),
+        (6, (), ()),
+        ((1, 7, 5), (nested[0], nested[2]), (1, 5)),
+    ):
+        at = multiplied_out(net, params, rank)
+        assert at.net.config.nested == left and at.rank == kept
+        z, expected = at.net.forward(at.params, tokens, at.rank)[0], net.forward(params, tokens, rank)[0]
+        assert not np.max(np.abs(z - expected)) > 1e-13 * np.max(np.abs(expected))
+    with pytest.raises(OptionError, match="Predictor: net is a Decoder"):
+        Predictor(net, params, 1)
 
 
 def test_layers_are_multiplied_out_from_the_break_even_rank_on(rng):

@@ -1,5 +1,6 @@
 """The decoder: what is particular to it beside being a chain, which is tokens, labels and several ranks by key."""
 
+import dataclasses
 import functools
 from dataclasses import dataclass
 
@@ -57,6 +58,11 @@ class Decoder(Chain):
         """Shape of every parameter by its name, in the order of the layers; ``s`` last, if a layer is nested."""
         shapes = super().shapes()
         return shapes if self.nested_layers else {name: shape for name, shape in shapes.items() if name != "s"}
+
+    def with_dense(self, keys):
+        """The same network with the nested layers of these keys dense."""
+        nested = tuple((key, R) for key, R in self.config.nested if key not in keys)
+        return Decoder(dataclasses.replace(self.config, nested=nested))
 
     def logits_shape(self, shape):
         """Shape of the logits for tokens of the given shape."""
