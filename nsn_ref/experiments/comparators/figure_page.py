@@ -40,8 +40,8 @@ def figure(accuracy, costs):
         row[0].set(ylabel="accuracy on held-out rows (%)")
         _cost_scale(row[0])
     for axes in panels[0]:
-        axes.legend(fontsize=8, loc="lower right")
-    _error_scale(panels[0, 0])
+        axes.legend(fontsize=8, loc="center right")
+    _error_scale(panels[0, 0], [100 - value for each in accuracy.values() for value in each])
     return drawn
 
 
@@ -66,12 +66,12 @@ def _cost_scale(axes):
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _error_scale(axes):
+def _error_scale(axes, errors):
     """Errors on a logarithmic axis that points down, labelled as accuracies; linear below 1 %, for 0 is possible."""
     from matplotlib.ticker import FixedLocator, NullLocator
 
     axes.set_yscale("symlog", linthresh=1)
-    axes.invert_yaxis()
+    axes.set_ylim(1.1 * max(errors), 0.8 * min(errors))
     axes.yaxis.set_major_locator(FixedLocator([100 - value for value in PER_CENT]))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(lambda error, _: f"{100 - error:.0f}")
