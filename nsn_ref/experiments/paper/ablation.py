@@ -5,7 +5,7 @@ from nsn_ref.experiments.experiment import Experiment
 from nsn_ref.experiments.paper import recipe
 from nsn_ref.experiments.paper.recipe import ALONE, SEEDS, accuracies, fit_nested, trained_ranks, untrained_ranks
 
-# a row is what sets it apart from Eq. 3 with uniform variants; regularisers have coefficient 1
+# a row is what sets it apart from Eq. 3 with uniform variants; regularisers have coefficient 1 but where it is named
 TWO = {"objective": "sum", "curriculum": "uniform"}
 ROWS = {
     "one cross-entropy": ALONE,
@@ -14,6 +14,8 @@ ROWS = {
     "two cross-entropies, logits": TWO | {"regularisers": {"logits": 1.0}},
     "two cross-entropies, residual orthogonality": TWO | {"regularisers": {"residual_orthogonality": 1.0}},
     "two cross-entropies, hidden": TWO | {"regularisers": {"hidden": 1.0}},
+    "two cross-entropies, 0.01 logits": TWO | {"regularisers": {"logits": 0.01}},
+    "two cross-entropies, 0.01 hidden": TWO | {"regularisers": {"hidden": 0.01}},
     "two cross-entropies, Eq. 3": {},
     "two cross-entropies, easy to hard": TWO | {"curriculum": "easy_to_hard"},
     "two cross-entropies, hard to easy": TWO | {"curriculum": "hard_to_easy"},

@@ -12,9 +12,9 @@ PAGE = """{setting}
 Each row trains one network. "One cross-entropy" is that of rank R alone; "two" are those of R and of a variant that is
 drawn uniformly from the other trained ranks, unweighted; what follows is added to it or replaces the draw. "All" takes
 every trained rank at every step; "any rank" draws from all ranks below R, so that the interpolated ranks are trained
-too. (Over ranks that double, the log-uniform draw is the uniform one.) Regularisers have coefficient 1, a mean over the
-batch and a sum over the layers: the paper gives neither. The rows without numbers of the paper are ours: what Eq. 3 and
-each curriculum do alone.
+too. (Over ranks that double, the log-uniform draw is the uniform one.) Regularisers are means over the batch, summed
+over the layers, with the coefficient 1 unless another is named: the paper gives none. The rows without numbers of the
+paper are ours: smaller coefficients, and what Eq. 3 and each curriculum do alone.
 
 "Trained" averages over the ranks {trained_ranks}, "interpolated" over {interpolated_ranks}; each difference is to the
 row "{base}".

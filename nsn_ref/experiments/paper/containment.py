@@ -9,12 +9,12 @@ from nsn_ref.experiments.paper import recipe
 from nsn_ref.experiments.paper.recipe import ALONE, SEEDS, fit, fit_nested, nested_net, trained_ranks
 from nsn_ref.training import samplers
 
-MODELS = ("nested", "factorised", "untrained")
+MODELS = ("nested", "factorised", "untrained", "untrained, a_2 = a_1")
 SCORES = {"paper": singular_vector_score, "sound": containment}
 
 
 def cells(form):
-    """One for each model; "factorised" is trained at R alone."""
+    """One for each model; "factorised" is trained at R alone, and in the last one W_2 has the rank 1."""
     return recipe.cells(form, [{"model": model} for model in MODELS])
 
 
@@ -24,16 +24,23 @@ def run(data, options, seed):
     In float64, so that a rank is what the parameters have and not what their rounding leaves.
     """
     net = nested_net(data, options)
-    if options["model"] == "untrained":
-        params = net.init(samplers.generator(seed, "parameters"))
-    elif options["model"] == "nested":
-        params = fit_nested(data, split(data, seed), options, seed).params
-    else:
-        params = fit(net, split(data, seed), options, seed, **ALONE).params
+    params = _params(net, data, options, seed)
     layers = [[params[f"{layer.key}.{factor}"].astype(np.float64) for factor in "AB"] for layer in net.nested_layers]
     most = min(size for layer in net.nested_layers for size in (layer.R, layer.d_in, layer.d_out))
     ranks = [r for r in trained_ranks(options["R"]) if r <= most]
     return {"ranks": ranks} | {name: scores(score, layers, ranks) for name, score in SCORES.items()}
+
+
+def _params(net, data, options, seed):
+    if options["model"] == "nested":
+        return fit_nested(data, split(data, seed), options, seed).params
+    if options["model"] == "factorised":
+        return fit(net, split(data, seed), options, seed, **ALONE).params
+    params = net.init(samplers.generator(seed, "parameters"))
+    if options["model"] != "untrained":
+        for layer in net.nested_layers:
+            params[f"{layer.key}.A"][1] = params[f"{layer.key}.A"][0]
+    return params
 
 
 def scores(score, layers, ranks):

@@ -23,7 +23,7 @@ dense network it is the factors of the SVD, which are ordered by construction.
 ![Energies at the end](energy.png)
 
 Assumption 1 holds throughout (share 1 on every split) for {holds}. In the nested network the order of its bands exceeds
-that of the factorised one by {gap}. In layer {layer} the first {first} of {R} components hold {heads} of all energy.
+that of the factorised one by {gap}. In `{layer}` the first {first} of {R} components hold {heads} of all energy.
 """
 
 

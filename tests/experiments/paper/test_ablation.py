@@ -5,7 +5,13 @@ import pytest
 from nsn_ref.experiments.paper import printed, truncation
 from nsn_ref.experiments.paper.ablation import ROWS, run
 
-NAMES = {"hard orthogonality": "hard_orthogonality", "residual orthogonality": "residual_orthogonality"}
+# as a row calls it: the name of the regulariser
+REGULARISERS = {
+    "hard orthogonality": "hard_orthogonality",
+    "residual orthogonality": "residual_orthogonality",
+    "logits": "logits",
+    "hidden": "hidden",
+}
 
 
 def test_the_rows_of_the_paper_are_there():
@@ -30,11 +36,9 @@ def test_a_row_is_trained_as_it_is_called(digits, options, runs, row):
     else:
         half = len(visited) // 2
         assert set(visited[:half]) == {(8,)} and {len(ranks) for ranks in visited[-5:]} == {2}
-    regularised = [NAMES.get(name, name) for name in rest if NAMES.get(name, name) in trained.config.regularisers]
-    assert trained.config.regularisers == dict.fromkeys(regularised, 1.0)
-    assert len(regularised) == (
-        rest[-1:] in (["hard orthogonality"], ["residual orthogonality"], ["logits"], ["hidden"])
-    )
+    assert trained.config.regularisers == {
+        stem: 0.01 if "0.01" in row else 1.0 for name, stem in REGULARISERS.items() if row.endswith(f" {name}")
+    }
 
 
 def test_one_cross_entropy_is_the_truncated_model(digits, options):

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from nsn_ref.experiments.paper.containment import SCORES, run, scores
+from nsn_ref.experiments.paper.recipe import nested_net
+from nsn_ref.training import samplers
 
 # a_2 = a_1: the image at rank 2 is span(b_1 + b_2), at 45 degrees to that at rank 1
 A, B = np.array([[1.0, 0.0], [1.0, 0.0]]), np.eye(2)
@@ -23,6 +25,20 @@ def test_prefixes_of_independent_factors_are_contained(digits, options, model):
     expected = [[min(1, large / small) for large in ranks] for small in ranks]
     for kind in SCORES:
         assert np.array(found[kind]) == pytest.approx(np.array(expected))
+
+
+def test_a_component_that_repeats_breaks_the_chain(digits, options):
+    """W_2 = (b_1 + b_2) a_1^T, so the sound score of rank 1 in rank 2 is the squared cosine of b_1 and b_1 + b_2."""
+    net = nested_net(digits, options())
+    params = net.init(samplers.generator(5, "parameters"))
+    cosines = []
+    for layer in net.nested_layers:
+        b, c = params[f"{layer.key}.B"][:, :2].T.astype(np.float64)
+        cosines.append((b @ (b + c)) ** 2 / (b @ b) / ((b + c) @ (b + c)))
+    found = run(digits, options(model="untrained, a_2 = a_1"), 5)
+    assert found["sound"][0][1] == pytest.approx(np.mean(cosines))
+    assert found["sound"][1] == pytest.approx([np.mean(cosines), 1, 1, 1])
+    assert max(found["paper"][1][2:]) < 0.99
 
 
 def test_no_rank_above_a_side_of_a_layer(digits, options):
