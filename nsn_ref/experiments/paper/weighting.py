@@ -30,6 +30,7 @@ WEIGHTINGS = {
     "softmax of 1 / L, temperature 10": {"kind": "softmax", "temperature": 10.0},
     "GradNorm": {"kind": "gradnorm"},
 }
+DIVIDING = ("analytic", "softmax", "gradnorm")  # kinds whose weights divide by a loss
 
 
 class Network(NamedTuple):
@@ -47,8 +48,7 @@ def cells(form):
 def run(data, options, seed):
     """Accuracy at the trained and at the interpolated ranks, and after how many steps the training had to stop.
 
-    Weights that divide by a loss do not exist once a loss is zero to rounding; then what counts is
-    the network before that step.
+    Weights that divide by a loss do not exist once it is zero to rounding; then the network before that step counts.
     """
     rows, R = split(data, seed), options["R"]
     network, stopped = _fit(data, rows, options, seed, **_changes(options))
@@ -77,6 +77,8 @@ def _fit(data, rows, options, seed, **changes):
     try:
         fit_nested(data, rows, options, seed, keep, **changes)
     except DivergedError:
+        if changes["objective"].kind not in DIVIDING:
+            raise
         return Network(nested_net(data, options), last["params"]), last["step"]
     return Network(nested_net(data, options), last["params"]), None
 
