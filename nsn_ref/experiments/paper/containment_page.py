@@ -59,7 +59,7 @@ def _figure(panels, ranks):
     """Numbered grey squares."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(4.2 * len(panels), 4.2), dpi=110, layout="constrained")
+    figure = Figure(figsize=(4.2 * len(panels), 4.9), dpi=110, layout="constrained")
     for axes, (title, score) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
         axes.imshow(score, cmap="Greys", vmin=0, vmax=2.2)  # so that black numbers read on the darkest square
         for i, row in enumerate(score):

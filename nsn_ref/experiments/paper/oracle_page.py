@@ -43,7 +43,7 @@ def page(records):
     figure, axes = new_figure("Excess over the best matrix of each rank")
     for i, name in enumerate(names):
         draw_line(axes, ranks, [max(excess[name][r], np.finfo(float).eps) for r in ranks], i, name)
-    axes.set(xlabel="rank r", ylabel="error / least error - 1 (at least the spacing of float64)", yscale="log")
+    axes.set(xlabel="rank r", ylabel="excess, at least the spacing of float64", yscale="log")
     figure.legend(fontsize=8, loc="outside lower center", ncols=2)
     return Page(body, {"oracle.png": figure})
 
