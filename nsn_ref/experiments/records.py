@@ -120,7 +120,7 @@ def new_record(cell, result, made):
     """
     record = {"cell": cell._asdict(), "result": result, "made": made}
     try:
-        record = json.loads(canonical(record))
+        record = json.loads(json.dumps(record, allow_nan=False))  # in the order of the result, for pages
     except (TypeError, ValueError) as error:
         raise OptionError(f"{cell.experiment}: the result of a cell is not what JSON can hold: {error}") from error
     return record | {"sha256": digest(record)}

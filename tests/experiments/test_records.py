@@ -27,9 +27,10 @@ def test_the_address_is_that_of_the_canonical_text():
 def test_a_record_comes_back_whole(tmp_path):
     store = Store(tmp_path / "records")
     assert store.read(CELL) is None
-    record = new_record(CELL, {"accuracy": 0.1 + 0.2, "ranks": (1, 2)}, MADE)
+    record = new_record(CELL, {"ranks": (1, 2), "accuracy": 0.1 + 0.2}, MADE)
     store.write(record)
     assert store.read(CELL) == record and record["result"] == {"accuracy": 0.1 + 0.2, "ranks": [1, 2]}
+    assert list(store.read(CELL)["result"]) == ["ranks", "accuracy"]  # as the experiment gave them
     assert [path.name for path in (tmp_path / "records" / "toy").iterdir()] == [f"{CELL.key}.json"]
 
 
