@@ -344,6 +344,59 @@ def step(net, t, attrs):
     return outputs
 
 
+def decoder(params, t, rank, attrs):
+    """Logits of a decoder at one rank."""
+    n, T = t["tokens"].shape
+    is_neox, P = attrs["family"] == "gpt_neox", attrs["rotary"] // 2
+    angle = np.arange(T)[:, None] * attrs["rotary_base"] ** (-np.arange(P) / P)
+    tables = {"cos": np.cos(angle).astype(params["s"].dtype), "sin": np.sin(angle).astype(params["s"].dtype)}
+
+    def linear(key, x):
+        b = params.get(f"{key}.b", 0)
+        if f"{key}.W" in params:
+            return dense(x, params[f"{key}.W"], b)
+        return nested_linear(x, params[f"{key}.A"], params[f"{key}.B"], b, rank=rank)
+
+    def normed(key, x):
+        if is_neox:
+            return layer_norm(x, params[f"{key}.w"], params[f"{key}.b"], eps=attrs["eps"])
+        return rms_norm(x, params[f"{key}.w"], eps=attrs["eps"])
+
+    def attention(key, x):
+        D = len(params[f"{key}.q.W"]) // attrs["heads"]
+        q, k, v = (linear(f"{key}.{name}", x).reshape(n, T, -1, D) for name in "qkv")
+        q, k = (rotary(heads, **tables, tables=None) for heads in (q, k))
+        return linear(f"{key}.o", causal_attention(q, k, v, mask=t["mask"], scale=D**-0.5, window=T).reshape(n, T, -1))
+
+    def mlp(key, x):
+        up = linear(f"{key}.up", x)
+        inner = gelu(up, approximate="none") if is_neox else swiglu(linear(f"{key}.gate", x), up)
+        return linear(f"{key}.down", inner)
+
+    x = params["embedding.E"][t["tokens"]]
+    for key in (f"blocks.{i}" for i in range(attrs["blocks"])):
+        change = attention(f"{key}.attention", normed(f"{key}.norm1", x))
+        read = x if is_neox else x + change
+        x = x + change + mlp(f"{key}.mlp", normed(f"{key}.norm2", read))
+    return normed("norm", x) @ params.get("head.W", params["embedding.E"]).T
+
+
+def decoder_loss_and_grads(t, attrs):
+    """Logits predict the label of the next place; those of -100 do not count."""
+    labels, counts = t["targets"][:, 1:], t["targets"][:, 1:] != -100
+
+    def total(params):
+        logits = jnp.stack([decoder(params, t, rank, attrs) for rank in attrs["ranks"]])
+        log_p = jax.nn.log_softmax(logits[:, :, :-1])
+        chosen = jnp.take_along_axis(log_p, np.where(counts, labels, 0)[None, ..., None], axis=-1)[..., 0]
+        losses = -jnp.where(counts, chosen, 0).sum(axis=(1, 2)) / counts.sum()
+        value = objective(losses, params["s"], ranks=attrs["ranks"], variant=attrs["variant"])
+        return value, {"logits": logits, "losses": losses, "total": value}
+
+    grads, outputs = jax.grad(total, has_aux=True)(parameters(t))
+    return outputs | {f"grad.{key}": g for key, g in grads.items()}
+
+
 # --- operations -------------------------------------------------------------------------------------------------------
 
 
@@ -410,4 +463,5 @@ OPERATIONS = {
     "mlp_loss_and_grads": functools.partial(loss_and_grads, mlp),
     "mlp_step": functools.partial(step, mlp),
     "convnet_step": functools.partial(step, convnet),
+    "decoder_loss_and_grads": decoder_loss_and_grads,
 }

@@ -274,6 +274,55 @@ def group(t, prefix):
     return {name.removeprefix(f"{prefix}."): x for name, x in t.items() if name.startswith(f"{prefix}.")}
 
 
+def forward_decoder(params, t, rank, attrs):
+    """Logits of a decoder at one rank."""
+    tokens, (n, T) = t["tokens"], t["tokens"].shape
+    is_neox, P = attrs["family"] == "gpt_neox", attrs["rotary"] // 2
+    angle = torch.arange(T)[:, None] * attrs["rotary_base"] ** (-torch.arange(P, dtype=torch.float64) / P)
+    tables = [table.to(params["s"].dtype) for table in (angle.cos(), angle.sin())]
+
+    def layer(key, x):
+        W = [params.get(f"{key}.{name}") for name in "WABb"]
+        if W[0] is not None:
+            return linear(x, W[0], W[3])
+        return linear(linear(x, W[1][:rank]), W[2][:, :rank], W[3])
+
+    def normed(key, x):
+        w = params[f"{key}.w"]
+        if is_neox:
+            return F.layer_norm(x, w.shape, w, params[f"{key}.b"], attrs["eps"])
+        return F.rms_norm(x, w.shape, w, attrs["eps"])
+
+    def attention(key, x):
+        D = len(params[f"{key}.q.W"]) // attrs["heads"]
+        q, k, v = (layer(f"{key}.{name}", x).view(n, T, -1, D) for name in "qkv")
+        q, k = (rotary(heads, *tables, None) for heads in (q, k))
+        return layer(f"{key}.o", causal_attention(q, k, v, t["mask"], D**-0.5, T).reshape(n, T, -1))
+
+    def mlp(key, x):
+        if is_neox:
+            return layer(f"{key}.down", gelu(layer(f"{key}.up", x), "none"))
+        return layer(f"{key}.down", F.silu(layer(f"{key}.gate", x)) * layer(f"{key}.up", x))
+
+    x = F.embedding(tokens, params["embedding.E"])
+    for key in (f"blocks.{i}" for i in range(attrs["blocks"])):
+        change = attention(f"{key}.attention", normed(f"{key}.norm1", x))
+        read = x if is_neox else x + change
+        x = x + change + mlp(f"{key}.mlp", normed(f"{key}.norm2", read))
+    return linear(normed("norm", x), params.get("head.W", params["embedding.E"]))
+
+
+def decoder_loss_and_grads(t, attrs):
+    """Logits predict the label of the next place; those of -100 do not count."""
+    params = {key: p.requires_grad_() for key, p in group(t, "param").items()}
+    logits = torch.stack([forward_decoder(params, t, rank, attrs) for rank in attrs["ranks"]])
+    labels = t["targets"][:, 1:].flatten()
+    losses = torch.stack([F.cross_entropy(z[:, :-1].flatten(0, 1), labels) for z in logits])
+    total = objective(losses, params["s"], attrs["ranks"], attrs["variant"])
+    total.backward()
+    return {"logits": logits, "losses": losses, "total": total} | {f"grad.{key}": p.grad for key, p in params.items()}
+
+
 # --- optimisers -------------------------------------------------------------------------------------------------------
 
 
@@ -397,4 +446,5 @@ OPERATIONS = {
     "mlp_loss_and_grads": loss_and_grads,
     "mlp_step": training_step,
     "convnet_step": training_step,
+    "decoder_loss_and_grads": decoder_loss_and_grads,
 }

@@ -43,6 +43,8 @@ def _why_no(op, lane):
 
 
 def _why_not_in(op, dtype):
+    if op.startswith("decoder"):
+        return "too long a chain for a bound"
     if dtype == "tf32":
         return "no product: as float32"
     return "no weights: as bfloat16" if op.startswith(_ACTIVATIONS) else "weights only: as float32"

@@ -647,12 +647,13 @@ class _CausalAttentionSaved(NamedTuple):
 
 
 @_operation
-def causal_attention_forward(q, k, v, mask, scale, window):
+def causal_attention_forward(q, k, v, mask=None, scale=None, window=None):
     """As `nsn_ref.ops.causal_attention_forward`: the scale at either factor, at both, or at their product.
 
     Weights are quotients, or exp(z - ln sum exp z); or values are weighted by exponentials, and divided at the end.
     """
-    scale, seen = number(scale, like=q), _seen(q, k, mask, window)
+    scale = rsqrt(number(q.shape[3], like=q)) if scale is None else number(scale, like=q)
+    seen = _seen(q, k, mask, window)
     z = widest(*(_products(x, y) * s for x, y, s in _scaled(q, k, scale)))
     shift = largest(z, seen)
     shifted = np.where(seen, z, shift) - shift
@@ -681,7 +682,9 @@ def _seen(q, k, mask, window):
     """Which keys a query sees: booleans, (n, 1, T, S)."""
     T, S = q.shape[1], k.shape[1]
     age = np.arange(S - T, S)[:, None] - np.arange(S)
-    return (age >= 0) & (age < window) & mask[:, None, None, :]
+    seen = (age >= 0) & (age < (S if window is None else window))
+    mask = np.ones((len(q), S), bool) if mask is None else mask
+    return seen & mask[:, None, None, :]
 
 
 def _scaled(q, k, scale):

@@ -34,7 +34,7 @@ DTYPES = sorted(contracts.DEFAULTS)
 SIZES = {
     "n": 3, "d_in": 7, "d_out": 5, "R": 11, "c_in": 2, "c_out": 3, "H": 4, "W": 6, "k_h": 3, "k_w": 2, "c": 3, "V": 13,
     "d": 5, "C": 4, "width_0": 5, "H_0": 4, "W_0": 4, "k": 3, "c_0": 3, "K": 3,
-    "T": 3, "S": 5, "G": 2, "D": 5, "P": 2,
+    "T": 3, "S": 5, "G": 2, "D": 5, "P": 2, "hidden": 6, "width": 7, "q_out": 4, "k_out": 2,
 }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from nsn_ref.golden import contracts, schema, suite, tensors
 from nsn_ref.golden.locate import golden_dir, suite_dir
 
 EXAMPLE = "objective_forward/bf16/one-rank-001"
-NETS = ("mlp_forward", "mlp_loss_and_grads", "mlp_step", "convnet_step")
+NETS = ("mlp_forward", "mlp_loss_and_grads", "mlp_step", "convnet_step", "decoder_loss_and_grads")
 
 
 @pytest.fixture(scope="module")
@@ -148,9 +148,9 @@ def test_the_tensors_of_nets_are_described(text, manifest):
     used = {case["op"] for case in manifest["cases"]}
     assert used == set(schema.OPERATIONS)
     names = {t["name"] for case in manifest["cases"] if case["op"] in NETS for t in case["inputs"] + case["outputs"]}
-    for name in {re.sub(r"layers\.\d+\.[AWBb]$|(?<=\.)s$", "P", re.sub(r"\.\d+$", ".i", name)) for name in names}:
+    for name in {re.sub(r"^(param|grad|m|v)\..*", r"\1.P", re.sub(r"\.\d+$", ".i", name)) for name in names}:
         assert re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", described), f"the tensor {name} of a net"
-    for name in NETS[0], NETS[2], NETS[3]:
+    for name in NETS[0], *NETS[2:]:
         assert f"`{name}`" in described
 
 

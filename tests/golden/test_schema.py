@@ -20,6 +20,7 @@ def test_every_operation_has_cases_in_every_dtype():
     for case in CASES:
         formats.setdefault(case.design.op, set()).add(case.dtype)
     assert formats.keys() == schema.OPERATIONS.keys()
+    assert formats.pop("decoder_loss_and_grads") == {"float64", "float32"}  # too long a chain for a bound in others
     assert all(own >= {"float64", "float32", "bfloat16", "float16"} for own in formats.values())
     assert set(DTYPES) == set().union(*formats.values())
 

@@ -1,10 +1,14 @@
-"""What decoders have: lookups, rotations and attention number by number; the softmax by its whole Jacobian matrix."""
+"""What decoders have: lookups, rotations and attention number by number; the softmax by its whole Jacobian matrix.
+
+Whole decoders are written forward only: every number knows what it was made of and its derivatives by these.
+"""
 
 import flint
 
 from golden_formulas.functions import activation, softmax
 from golden_formulas.images import filled, shape
 from golden_formulas.lists import dot, each, flat, numbers
+from golden_formulas.objectives import weigh
 
 
 def embedding_forward(t, attrs):
@@ -112,6 +116,175 @@ def gated(name_of):
 swiglu_forward, swiglu_backward = gated(lambda attrs: "silu")
 geglu_forward, geglu_backward = gated(lambda attrs: "gelu_tanh" if attrs["approximate"] == "tanh" else "gelu")
 
+# --- whole decoders ---------------------------------------------------------------------------------------------------
+
+
+MADE = []  # every Number, in order
+
+
+class Number:
+    """A ball that remembers the numbers that it follows from."""
+
+    def __init__(self, value, parents=()):
+        self.value, self.parents, self.grad = flint.arb(value), parents, flint.arb(0)
+        MADE.append(self)
+
+    def __add__(self, other):
+        other = lift(other)
+        return Number(self.value + other.value, ((self, 1), (other, 1)))
+
+    def __mul__(self, other):
+        other = lift(other)
+        return Number(self.value * other.value, ((self, other.value), (other, self.value)))
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def __sub__(self, other):
+        return self + -1 * lift(other)
+
+    def of(self, value, slope):
+        """A function of it."""
+        return Number(value, ((self, slope),))
+
+    def exp(self):
+        e = self.value.exp()
+        return self.of(e, e)
+
+    def log(self):
+        return self.of(self.value.log(), 1 / self.value)
+
+    def inverse(self):
+        return self.of(1 / self.value, -1 / self.value**2)
+
+    def rsqrt(self):
+        root = 1 / self.value.sqrt()
+        return self.of(root, -(root**3) / 2)
+
+
+def lift(x):
+    return x if isinstance(x, Number) else Number(x)
+
+
+def propagate():
+    """Give every number its gradient, from those that have one."""
+    for number in reversed(MADE):
+        for parent, slope in number.parents:
+            parent.grad += slope * number.grad
+
+
+FAMILIES = {"gpt_neox": ("layer_norm", "gelu"), "qwen2": ("rms_norm", "silu")}
+
+
+def linear(P, key, x, rank):
+    """A linear layer, nested if it has factors, with a bias if it has one."""
+    if f"{key}.A" in P:
+        h = [dot(row, x) for row in P[f"{key}.A"][:rank]]
+        y = [dot(row[:rank], h) for row in P[f"{key}.B"]]
+    else:
+        y = [dot(row, x) for row in P[f"{key}.W"]]
+    return [v + b for v, b in zip(y, P[f"{key}.b"], strict=True)] if f"{key}.b" in P else y
+
+
+def normed(P, key, x, attrs):
+    kind, d = FAMILIES[attrs["family"]][0], len(x)
+    if kind == "layer_norm":
+        mean = sum(x[1:], x[0]) * (flint.arb(1) / d)
+        x = [v - mean for v in x]
+    scale = (dot(x, x) * (flint.arb(1) / d) + flint.arb(attrs["eps"])).rsqrt()
+    b = P.get(f"{key}.b", [flint.arb(0)] * d)
+    return [v * scale * w + c for v, w, c in zip(x, P[f"{key}.w"], b, strict=True)]
+
+
+def split(x, heads, place, attrs, turns):
+    """Heads of a vector, each rotated by its place."""
+    D, P = len(x) // heads, attrs["rotary"] // 2 * turns
+    out = []
+    for h in range(heads):
+        own = list(x[h * D : (h + 1) * D])
+        for i in range(P):
+            angle = place / flint.arb(attrs["rotary_base"]) ** (flint.arb(i) / P)
+            a, b, c, s = own[i], own[i + P], angle.cos(), angle.sin()
+            own[i], own[i + P] = a * c - b * s, b * c + a * s
+        out.append(own)
+    return out
+
+
+def attended(P, key, xs, mask, attrs, rank):
+    """What attention adds at each place of one sequence."""
+    H = attrs["heads"]
+    D = len(P[f"{key}.q.b"]) // H
+    G = len(P[f"{key}.k.b"]) // D
+    q, k, v = (
+        [split(linear(P, f"{key}.{name}", x, rank), n, place, attrs, name != "v") for place, x in enumerate(xs)]
+        for name, n in (("q", H), ("k", G), ("v", G))
+    )
+    out = []
+    for place in range(len(xs)):
+        seen, y = [s for s in range(place + 1) if mask[s]], []
+        for h in range(H):
+            g = h // (H // G)
+            e = [(dot(q[place][h], k[s][g]) * (1 / flint.arb(D).sqrt())).exp() for s in seen]
+            share = sum(e[1:], e[0]).inverse() if seen else None
+            y += [dot([w * share for w in e], [v[s][g][d] for s in seen]) if seen else flint.arb(0) for d in range(D)]
+        out.append(linear(P, f"{key}.o", y, rank))
+    return out
+
+
+def mlp(P, key, x, attrs, rank):
+    name = FAMILIES[attrs["family"]][1]
+    inner = linear(P, f"{key}.{'gate' if f'{key}.gate.A' in P else 'up'}", x, rank)
+    inner = [z.of(*activation(name, z.value)) for z in inner]
+    if f"{key}.gate.A" in P:
+        inner = [a * b for a, b in zip(inner, linear(P, f"{key}.up", x, rank), strict=True)]
+    return linear(P, f"{key}.down", inner, rank)
+
+
+def added(xs, *changes):
+    return [[sum(parts[1:], parts[0]) for parts in zip(*each, strict=True)] for each in zip(xs, *changes, strict=True)]
+
+
+def logits_of(P, tokens, mask, attrs, rank):
+    """Logits at each place of one sequence."""
+    xs = [P["embedding.E"][token] for token in tokens]
+    for i in range(attrs["blocks"]):
+        key = f"blocks.{i}"
+        change = attended(P, f"{key}.attention", [normed(P, f"{key}.norm1", x, attrs) for x in xs], mask, attrs, rank)
+        read = xs if attrs["family"] == "gpt_neox" else added(xs, change)
+        inner = [mlp(P, f"{key}.mlp", normed(P, f"{key}.norm2", x, attrs), attrs, rank) for x in read]
+        xs = added(xs, change, inner)
+    head = P.get("head.W", P["embedding.E"])
+    return [[dot(row, y) for row in head] for y in (normed(P, "norm", x, attrs) for x in xs)]
+
+
+def mean_loss(logits, targets):
+    """-ln p of the label of the next place, where it counts."""
+    terms = []
+    for zs, labels in zip(logits, targets, strict=True):
+        for z, label in zip(zs[:-1], labels[1:], strict=True):
+            if label != -100:
+                e = [x.exp() for x in z]
+                terms.append(sum(e[1:], e[0]).log() - z[label])
+    return sum(terms[1:], terms[0]) * (flint.arb(1) / len(terms))
+
+
+def decoder_loss_and_grads(t, attrs):
+    MADE.clear()
+    P = {name.removeprefix("param."): each(Number, x) for name, x in t.items() if name.startswith("param.")}
+    logits = [
+        [logits_of(P, tokens, mask, attrs, r) for tokens, mask in zip(t["tokens"], t["mask"], strict=True)]
+        for r in attrs["ranks"]
+    ]
+    losses = [mean_loss(zs, t["targets"]) for zs in logits]
+    values = [loss.value for loss in losses]
+    total, w, dlosses, ds = weigh(values, t["param.s"], attrs["ranks"], attrs["variant"], flint.arb(1))
+    for loss, dloss in zip(losses, dlosses, strict=True):
+        loss.grad += dloss
+    propagate()
+    grads = {f"grad.{key}": each(lambda number: number.grad, x) for key, x in P.items()} | {"grad.s": ds}
+    return {"logits": each(lambda z: z.value, logits), "losses": values, "w": w, "total": total} | grads
+
+
 STEMS = ("embedding", "rotary", "causal_attention", "swiglu", "geglu")
 OPERATIONS = {f"{stem}_{way}": globals()[f"{stem}_{way}"] for stem in STEMS for way in ("forward", "backward")}
+OPERATIONS["decoder_loss_and_grads"] = decoder_loss_and_grads
 RATIONAL = tuple(op for op in OPERATIONS if op.startswith(STEMS[:2]))

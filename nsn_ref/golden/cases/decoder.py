@@ -1,13 +1,14 @@
-"""Cases of what decoders have: embedding, rotary embedding, attention, gated activations."""
+"""Cases of what decoders have: embedding, rotary embedding, attention, gated activations; and of whole decoders."""
 
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
 from nsn_ref.certify import formats
-from nsn_ref.golden import contracts
-from nsn_ref.golden.cases.case import ALL, MIXED, NO_PRODUCTS, PLAIN
-from nsn_ref.golden.cases.draws import LARGE, designs, signs, small
+from nsn_ref.golden import contracts, schema
+from nsn_ref.golden.cases.case import ALL, MIXED, NO_PRODUCTS, PLAIN, Design
+from nsn_ref.golden.cases.draws import LARGE, designs, rising, signs, small
 from nsn_ref.golden.cases.functions import beyond_exp, saturated, spread
 
 PRODUCTS = ALL[:-1]  # nothing tells that weights, if any, are float32
@@ -212,6 +213,77 @@ _BEYOND = (
 
 _GEGLU = (*_gated({"approximate": "none"}, "erf-"), *_gated({"approximate": "tanh"}, "tanh-"))
 
+# --- whole decoders: one block of each family, and two --------------------------------------------------------------
+
+
+class Net(NamedTuple):
+    """Sizes of a decoder."""
+
+    family: str
+    blocks: int
+    n: int
+    T: int
+    V: int
+    hidden: int
+    width: int
+    heads: int
+    kv_heads: int
+    D: int
+    R: int
+    rotary: int
+
+    @property
+    def attrs(self):
+        """The attributes that say what it is."""
+        own = {name: getattr(self, name) for name in ("family", "blocks", "heads", "rotary")}
+        return own | {"rotary_base": 100.0, "eps": 1e-5}
+
+    @property
+    def sizes(self):
+        """The letters of its parameters' axes."""
+        widths = {"q_out": self.heads * self.D, "k_out": self.kv_heads * self.D, "width": self.width}
+        return widths | {"V": self.V, "hidden": self.hidden, "R": self.R}
+
+
+def decoder(net, hidden, rng, dtype):
+    """Parameters that keep the residual stream larger than what is added to it, so that bounds grow slowly."""
+    tokens = rng.integers(0, net.V, (net.n, net.T))
+    targets, mask = rng.integers(0, net.V, (net.n, net.T)), np.ones((net.n, net.T), np.int64)
+    for place in hidden:
+        mask[place], targets[place] = 0, -100
+    tensors = {"tokens": tokens, "targets": targets, "mask": mask}
+    for p in schema.decoder.parameters(net.attrs):
+        shape = tuple(net.sizes[axis] for axis in p.axes.split())
+        x, last = rng.standard_normal(shape), p.name.rpartition(".")[2]
+        if last in "AB":
+            x = rising(rng, net.R, shape[1:] if last == "A" else shape[:1])
+            x = x / np.sqrt(2 * shape[1]) if last == "A" else x.T / np.sqrt(2 * net.R)
+        elif last == "W":
+            x = x / np.sqrt((4 if ".q." in p.name or ".k." in p.name else 1) * shape[1])
+        tensors[f"param.{p.name}"] = 1 + 0.2 * x if last == "w" else 0.3 * x if last == "b" else x
+    return tensors
+
+
+def _net(name, net, ranks, variant, flag, why, hidden=(), formats=PLAIN):
+    attrs = {"ranks": ranks} | net.attrs | {"variant": variant}
+    return Design("decoder_loss_and_grads", name, "certified", attrs, partial(decoder, net, hidden), flag, why, formats)
+
+
+_NEOX = Net("gpt_neox", 1, 2, 3, 11, 6, 7, 2, 2, 4, 5, 2)
+_QWEN = Net("qwen2", 1, 2, 3, 11, 6, 7, 4, 2, 4, 5, 4)
+_DECODERS = (
+    _net("gpt-neox-block-001", _NEOX, [5, 2], "uncertainty", "a block of GPT-NeoX",
+         "The MLP reads what attention made of the block's input, or one norm serves both branches."),
+    _net("qwen2-block-001", _QWEN, [4, 5], "uncertainty", "a block of Qwen2",
+         "Gate and up projection are exchanged, the tied table has one gradient, or padding is seen.", hidden=((0, 0),)),
+    _net("gpt-neox-001", _NEOX._replace(blocks=2, n=1), [4, 2], "uncertainty", "a decoder at two ranks",
+         "A rank's gradient overwrites the other's, or the second block has the weights of the first."),
+    _net("qwen2-padding-001", _QWEN._replace(blocks=2), [2, 4], "classification", "padding on the left",
+         "Padding is seen or counts in the loss, positions are counted from the first token that is none, or labels "
+         "are not those of the next place.", hidden=((0, 0), (1, 0)),
+         formats=("float64",)),
+)  # fmt: skip
+
 DESIGNS = (
     *designs("embedding", _EMBEDDING, NO_PRODUCTS, MIXED),
     *designs("rotary", _ROTARY, NO_PRODUCTS),
@@ -219,4 +291,5 @@ DESIGNS = (
     *designs("causal_attention", _FAR, PLAIN),
     *designs("swiglu", (*_gated({}), _BEYOND), NO_PRODUCTS),
     *designs("geglu", _GEGLU, NO_PRODUCTS),
+    *_DECODERS,
 )

@@ -32,7 +32,7 @@ def _values(request, name, tensor, shape, rng):
     if name == "mask":
         return np.ones(shape)
     if tensor.kind != "float":
-        return rng.integers(0, request.sizes["V" if name == "tokens" else "C"], shape)
+        return rng.integers(0, request.classes(name), shape)
     if not shape:
         return 1 + rng.random()
     if prefix == "v" or prefix.startswith("v.") or key == "v":

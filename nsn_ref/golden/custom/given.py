@@ -87,7 +87,7 @@ def refuse_unknown(requests, arrays):
 
 
 def _check_labels(request, name, x):
-    classes = {"tokens": request.sizes.get("V"), "mask": 2}.get(name, request.sizes.get("C"))
+    classes = request.classes(name)
     ignored = request.attrs.get("ignore_index")
     wrong = (x < 0) | (x >= classes)
     if ignored is not None:

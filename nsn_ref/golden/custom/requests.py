@@ -8,7 +8,8 @@ from nsn_ref.golden.cases.mlp_step import ADAMW
 
 # What an attribute is where nothing is said; one that is not here, and has no default in the schema, must be given.
 DEFAULTS = ADAMW | {
-    "activation": "gelu", "alpha": 1.5, "approximate": "none", "head": "nested", "ignore_index": -100,
+    "activation": "gelu", "alpha": 1.5, "approximate": "none", "blocks": 1, "family": "qwen2", "head": "nested",
+    "heads": 2, "ignore_index": -100, "rotary": 2, "rotary_base": 10000.0,
     "label_smoothing": 0.0, "momentum": 0.9, "padding": [0, 0], "reduction": "mean", "scale": 0.125, "size": [2, 2],
     "stop_anchor": True, "stride": [1, 1], "tables": "shared", "targets": "labels", "temperature": 2.0,
     "variant": "uncertainty", "window": 2**31 - 1,
@@ -39,6 +40,12 @@ class Request(NamedTuple):
     def tensors(self, which):
         """The tensors of `which` ("inputs" or "outputs") by name."""
         return schema.operation(self.op).tensors(which, self.attrs)
+
+    def classes(self, name):
+        """How many values an integer tensor takes; None where it is not known."""
+        if name == "mask":
+            return 2
+        return self.sizes.get("V" if name == "tokens" or "C" not in self.sizes else "C")
 
     def shape(self, tensor):
         """The shape of a tensor; None where a letter has no size that is known beforehand."""

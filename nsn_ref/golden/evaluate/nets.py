@@ -3,7 +3,9 @@
 import numpy as np
 
 from nsn_ref.golden.groups import group
+from nsn_ref.golden.schema.decoder import FAMILIES
 from nsn_ref.nets.convnet import ConvNet
+from nsn_ref.nets.decoder import Decoder, DecoderConfig
 from nsn_ref.nets.layers import ACTIVATIONS
 from nsn_ref.nets.loss_and_grads import loss_and_grads
 from nsn_ref.nets.mlp import MLP
@@ -66,6 +68,32 @@ def _loss_and_grads(make_net, stages, engine, inputs, attrs):
         objective=attrs["variant"], ops=ops,
     )  # fmt: skip
     named = stages(ops.calls, attrs) | {"logits": out.logits, "losses": out.losses, "total": out.total}
+    return named | {f"grad.{key}": g for key, g in out.grads.items()}
+
+
+def decoder(params, attrs, context):
+    """The network of a decoder operation: its sizes are those of the parameters."""
+    (V, hidden), R = params["embedding.E"].shape, len(params["s"])
+    q_out, k_out = (len(params[f"blocks.0.attention.{name}.W"]) for name in "qk")
+    nested = tuple((key.removesuffix(".A"), R) for key in params if key.endswith(".A"))
+    return Decoder(
+        DecoderConfig(
+            V, hidden, len(params["blocks.0.mlp.up.B"]), attrs["blocks"], attrs["heads"], context,
+            kv_heads=k_out * attrs["heads"] // q_out, head_dim=q_out // attrs["heads"], eps=attrs["eps"],
+            rotary=attrs["rotary"], rotary_base=attrs["rotary_base"], nested=nested, **FAMILIES[attrs["family"]],
+        )
+    )  # fmt: skip
+
+
+def _decoder_loss_and_grads(engine, inputs, attrs):
+    params, ops = group(inputs, "param"), Recorder(engine.ops)
+    net = decoder(params, attrs, inputs["tokens"].shape[1])
+    out = loss_and_grads(
+        net, params, inputs["tokens"], inputs["targets"], attrs["ranks"],
+        objective=attrs["variant"], ops=ops, mask=inputs["mask"].astype(bool),
+    )  # fmt: skip
+    (_, saved), *_ = ops.calls["objective_forward"]
+    named = {"logits": out.logits, "losses": out.losses, "w": saved.w, "total": out.total}
     return named | {f"grad.{key}": g for key, g in out.grads.items()}
 
 
@@ -145,4 +173,5 @@ NETS = {
     "mlp_loss_and_grads": lambda *args: _loss_and_grads(mlp, _mlp_stages, *args),
     "mlp_step": lambda *args: _step(mlp, _mlp_stages, *args),
     "convnet_step": lambda *args: _step(convnet, _convnet_stages, *args),
+    "decoder_loss_and_grads": _decoder_loss_and_grads,
 }

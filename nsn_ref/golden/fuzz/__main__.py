@@ -14,7 +14,7 @@ import numpy as np
 from nsn_ref.errors import NSNError, OptionError
 from nsn_ref.files import write_atomically
 from nsn_ref.golden import contracts
-from nsn_ref.golden.fuzz.formulas import OPERATIONS
+from nsn_ref.golden.fuzz.formulas import FORMATS, OPERATIONS
 from nsn_ref.golden.fuzz.run import fuzz, fuzz_stages, markdown, summary
 from nsn_ref.golden.stages import NETS
 
@@ -46,7 +46,12 @@ def _outcomes(chosen):
     dtypes = [dtype for dtype in contracts.DEFAULTS if fnmatchcase(dtype, chosen.dtype)]
     if not ops or not dtypes or chosen.trials < 1:
         raise OptionError(f"fuzz: nothing to do for op {chosen.op}, dtype {chosen.dtype}, {chosen.trials} trials")
-    tasks = [(chosen.stages, op, dtype, chosen.trials, chosen.seed) for op in ops for dtype in dtypes]
+    tasks = [
+        (chosen.stages, op, dtype, chosen.trials, chosen.seed)
+        for op in ops
+        for dtype in dtypes
+        if dtype in FORMATS.get(op, dtypes)
+    ]
     with ProcessPoolExecutor(chosen.jobs) as processes:
         for outcome in map(_one, tasks) if chosen.jobs == 1 else processes.map(_one, tasks):
             print(

@@ -610,18 +610,26 @@ def _log_softmax(M, z):
     return M.subtract(shifted, log), e, total, log, m
 
 
+def _counted(t, a):
+    """1 for each row, 0 for those that are ignored."""
+    targets = t.get("targets")
+    if targets is None or targets.dtype.kind == "f" or "ignore_index" not in a:
+        return np.ones(t["z"].shape[:-1])
+    return (targets != a["ignore_index"]).astype(float)
+
+
 def _targets(M, t, a):
-    targets, C = t["targets"], t["z"].shape[-1]
-    soft = targets if targets.dtype.kind == "f" else np.eye(C)[targets]
+    targets, C, counted = t["targets"], t["z"].shape[-1], _counted(t, a)[..., None]
+    soft = targets if targets.dtype.kind == "f" else np.eye(C)[np.maximum(targets, 0)] * counted
     if a["label_smoothing"]:
         s, one = _at(M.constant(a["label_smoothing"]), soft), _at(M.constant(1.0), soft)
         share = M.divide(s, _at(M.constant(C), soft))
-        soft = M.add(M.multiply(M.subtract(one, s), soft), share)
+        soft = M.add(M.multiply(M.subtract(one, s), soft), share) * counted
     return soft
 
 
 def _count(M, t, a):
-    return M.constant(math.prod(t["z"].shape[1:-1]) if a["reduction"] == "mean" else 1)
+    return M.constant(_counted(t, a)[0].sum() if a["reduction"] == "mean" else 1)
 
 
 def _cross_entropy_forward(M, t, a):
@@ -645,7 +653,7 @@ def _cross_entropy_backward(M, t, a):
     p = (
         M.multiply(p, M.sum(soft, soft.ndim - 1)[..., None])
         if t["targets"].dtype.kind == "f" or a["label_smoothing"]
-        else p
+        else p * _counted(t, a)[..., None]
     )
     n, dloss = _count(M, t, a), t["dloss"]
     scale = _at(M.divide(dloss, n), p)
@@ -1074,6 +1082,139 @@ def _returned(net):
     return operation
 
 
+# --- decoders ---------------------------------------------------------------------------------------------------------
+
+
+def _tables(M, T, a):
+    """Cosines and sines of the angles, (trials, T, P)."""
+    P = a["rotary"] // 2
+    places, pair = np.broadcast_to(np.arange(T)[:, None], (M.trials, T, P)), np.arange(P) / max(P, 1)
+
+    def by_logarithms():
+        log_base = M.function("log", M.constant(a["rotary_base"]))[:, None]
+        return M.function("exp", M.multiply(-log_base, M.step(np.broadcast_to(pair, (M.trials, P)))))
+
+    def by_powers():
+        return M.step(np.broadcast_to(a["rotary_base"] ** -pair, (M.trials, P)))
+
+    angle = M.multiply(places, M.either(by_logarithms, by_powers)[:, None])
+    return {"cos": M.stored(M.function("cos", angle)), "sin": M.stored(M.function("sin", angle))}
+
+
+def _decoder_at(M, P, t, a, rank):
+    """Logits at one rank on rows (trials, n T, V), and a function from their cotangent to the gradients by name."""
+    tokens = t["tokens"][0]
+    (n, T), heads, is_neox = tokens.shape, a["heads"], a["family"] == "gpt_neox"
+    tables, parts = _tables(M, T, a), {}
+
+    def apply(stem, key, names, x, **options):
+        held = {name: P[f"{key}.{name}"] for name in names if f"{key}.{name}" in P}
+        inputs = {"x": x, "b": np.zeros((M.trials, P[f"{key}.{names[-2]}"].shape[1]))} | held
+
+        def back(dy):
+            found = OPERATIONS[f"{stem}_backward"](M, inputs | {"dy": dy}, options)
+            for name in held:
+                parts.setdefault(f"{key}.{name}", []).append(found[f"d{name}"])
+            return found["dx"]
+
+        return OPERATIONS[f"{stem}_forward"](M, inputs, options)["y"], back
+
+    def linear(key, x):
+        if f"{key}.A" in P:
+            return apply("nested_linear", key, "ABb", x, rank=rank)
+        return apply("dense", key, "Wb", x)
+
+    def normed(key, x):
+        return apply("layer_norm" if is_neox else "rms_norm", key, "wb", x, eps=a["eps"])
+
+    def added(*terms):
+        out = terms[0]
+        for term in terms[1:]:
+            out = M.stored(M.add(out, term))
+        return out
+
+    def attention(key, x):
+        ys, backs = zip(*(linear(f"{key}.{name}", x) for name in "qkv"), strict=True)
+        D = ys[0].shape[-1] // heads
+        q, k, v = (y.reshape(M.trials, n, T, -1, D) for y in ys)
+        inputs = {"q": _rotated(M, q, tables, 1), "k": _rotated(M, k, tables, 1), "v": v, "mask": t["mask"]}
+        options = {"scale": D**-0.5, "window": T}
+        o = _causal_attention_forward(M, inputs, options)["y"]
+        y, back_o = linear(f"{key}.o", o.reshape(M.trials, n * T, -1))
+
+        def back(dy):
+            found = _causal_attention_backward(M, inputs | {"dy": back_o(dy).reshape(o.shape)}, options)
+            turned = _rotated(M, found["dq"], tables, -1), _rotated(M, found["dk"], tables, -1), found["dv"]
+            return added(*(own(g.reshape(M.trials, n * T, -1)) for own, g in zip(backs, turned, strict=True)))
+
+        return y, back
+
+    def mlp(key, x):
+        up, back_up = linear(f"{key}.up", x)
+        if is_neox:
+            inner = _gelu_forward(M, {"z": up}, {"approximate": "none"})["y"]
+            y, back_down = linear(f"{key}.down", inner)
+            slope = lambda dy: _gelu_backward(M, {"z": up, "dy": dy}, {"approximate": "none"})["dz"]  # noqa: E731
+            return y, lambda dy: back_up(slope(back_down(dy)))
+        gate, back_gate = linear(f"{key}.gate", x)
+        forward, backward = _gated((_silu_forward, _silu_backward))
+        y, back_down = linear(f"{key}.down", forward(M, {"gate": gate, "up": up}, {})["y"])
+
+        def back(dy):
+            found = backward(M, {"gate": gate, "up": up, "dy": back_down(dy)}, {})
+            return added(back_gate(found["dgate"]), back_up(found["dup"]))
+
+        return y, back
+
+    def branch(norm_key, function, key, x):
+        x, back_norm = normed(norm_key, x)
+        y, back = function(key, x)
+        return y, lambda dy: back_norm(back(dy))
+
+    x, backs = _flat(M.stored(P["embedding.E"][:, tokens])), []
+    for key in (f"blocks.{i}" for i in range(a["blocks"])):
+        change, back_attention = branch(f"{key}.norm1", attention, f"{key}.attention", x)
+        read = x if is_neox else added(x, change)
+        inner, back_mlp = branch(f"{key}.norm2", mlp, f"{key}.mlp", read)
+        x = added(x, change, inner)
+        backs.append((back_attention, back_mlp))
+    y, back_norm = normed("norm", x)
+    table = "head.W" if "head.W" in P else "embedding.E"
+
+    def back(dlogits):
+        parts.setdefault(table, []).append(M.matmul(_T(dlogits), y))
+        dx = back_norm(M.matmul(dlogits, P[table]))
+        for back_attention, back_mlp in reversed(backs):
+            through = back_mlp(dx)
+            dx = added(dx, through, back_attention(dx if is_neox else added(dx, through)))
+        looked_up = {"tokens": tokens.reshape(1, -1), "E": P["embedding.E"], "dy": dx}
+        parts.setdefault("embedding.E", []).append(_embedding_backward(M, looked_up, {})["dE"])
+        return parts
+
+    return M.matmul(y, _T(P[table])), back
+
+
+def _decoder_loss_and_grads(M, t, a):
+    P = {name.removeprefix("param."): x for name, x in t.items() if name.startswith("param.")}
+    (n, T), labels = t["tokens"].shape[1:], np.full(t["targets"].shape, -100)
+    labels[..., :-1] = t["targets"][..., 1:]
+    options = _LABELS | {"ignore_index": -100}
+    passes = [_decoder_at(M, P, t, a, rank) for rank in a["ranks"]]
+    of_loss = [{"z": z, "targets": labels.reshape(M.trials, -1)} for z, _ in passes]
+    losses = _by_rank_of([_cross_entropy_forward(M, each, options)["loss"] for each in of_loss])
+    of_total = {"losses": losses, "s": P["s"], "dtotal": np.ones(M.trials)}
+    weighed = _objective_backward(M, of_total, a)
+    parts = {}
+    for k, ((_, back), each) in enumerate(zip(passes, of_loss, strict=True)):
+        dz = _cross_entropy_backward(M, each | {"dloss": weighed["dlosses"][:, k]}, options)["dz"]
+        for key, own in back(dz).items():
+            parts[key] = parts.get(key, []) + own
+    logits = _by_rank_of([z.reshape(M.trials, n, T, -1) for z, _ in passes])
+    outputs = {"logits": logits, "losses": losses, "w": weighed["dlosses"], "grad.s": weighed["ds"]}
+    outputs["total"] = _objective_forward(M, of_total, a)["total"]
+    return outputs | {f"grad.{key}": M.accumulate(own) for key, own in parts.items()}
+
+
 OPERATIONS = {
     "dense_forward": _dense_forward,
     "dense_backward": _dense_backward,
@@ -1139,4 +1280,6 @@ OPERATIONS = {
     "mlp_loss_and_grads": _returned(_loss_and_grads),
     "mlp_step": _returned(_step),
     "convnet_step": _returned(_step),
+    "decoder_loss_and_grads": _decoder_loss_and_grads,
 }
+FORMATS = {"decoder_loss_and_grads": ("float64", "float32")}  # where an operation has bounds, if not everywhere

@@ -25,6 +25,8 @@ _FUNCTIONS = {
     "erfc": special.erfc,
     "logistic": special.expit,
     "rsqrt": lambda x: 1 / np.sqrt(x),
+    "cos": np.cos,
+    "sin": np.sin,
 }
 
 

@@ -25,7 +25,7 @@ def draw(op, rng, among=None):
         if name == "mask":
             inputs[name] = rng.integers(0, 4, shape).clip(0, 1)
         elif tensor.kind == "int64":
-            inputs[name] = rng.integers(0, sizes["V"] if name == "tokens" else sizes["C"], shape)
+            inputs[name] = rng.integers(0, sizes["V"] if name == "tokens" or "blocks" in attrs else sizes["C"], shape)
         elif base in _POSITIVE:
             inputs[name] = rng.uniform(0.2, 3.0, shape)
         else:
@@ -90,12 +90,20 @@ def _attrs(op, rng, sizes, among):
         "tables": str(rng.choice(["shared", "own"])),
         "scale": float(rng.uniform(0.2, 1.5)),
         "window": int(rng.integers(1, 6)),
+        "family": str(rng.choice(["gpt_neox", "qwen2"])),
+        "blocks": int(rng.integers(1, 3)),
+        "heads": 2 * int(rng.integers(1, 3)),
+        "rotary": 2,
+        "rotary_base": float(rng.uniform(5, 100)),
         "depth": int(rng.integers(2, 4)),
         "head": str(rng.choice(["nested", "dense"])),
         "activation": str(rng.choice(["relu", "gelu", "gelu_tanh", "silu"])),
     }
     drawn |= {name: values[rng.integers(len(values))] for name, values in among.items()}
-    if "tables" in names:
+    if "blocks" in names:
+        D = int(rng.integers(2, 5))
+        sizes["T"], sizes["q_out"], sizes["k_out"] = int(rng.integers(2, 5)), drawn["heads"] * D, 2 * D
+    elif "tables" in names:
         sizes["D"] = 2 * sizes["P"] + int(rng.integers(0, 3))
     elif "window" in names:
         sizes["S"], sizes["H"] = sizes["T"] + int(rng.integers(0, 3)), sizes["G"] * int(rng.integers(1, 4))

@@ -18,6 +18,7 @@ MASTER = {"tf32": "float32", "bfloat16_master": "float32"}.get(FORMAT, FORMAT)
 OPERAND = {"bfloat16_master": "bfloat16"}.get(FORMAT, FORMAT)
 WORK = np.float64 if FORMAT == "float64" else np.float32
 CACHE = {}  # a right port keeps nothing
+IGNORED = -100  # a decoder's label that does not count
 
 
 def run(op, inputs, attrs):
@@ -839,6 +840,115 @@ def training_step(convolutional):
     return step
 
 
+def decoder_pass(P, t, attrs, rank):
+    """Logits at one rank, and a function from their cotangent to the gradients by name."""
+    (n, T), heads, eps = t["tokens"].shape, attrs["heads"], attrs["eps"]
+    is_neox, pairs = attrs["family"] == "gpt_neox", attrs["rotary"] // 2
+    angle = np.arange(T)[:, None] * attrs["rotary_base"] ** (-np.arange(pairs) / max(pairs, 1))
+    cos, sin = (table.astype(P["s"].dtype) for table in (np.cos(angle), np.sin(angle)))
+    grads = {}
+
+    def added(key, g):
+        grads[key] = g + grads.get(key, 0)
+
+    def apply(stem, key, names, x, **options):
+        """An operation with parameters of these names; back gives the cotangent of x."""
+        held = {name: P[f"{key}.{name}"] for name in names if f"{key}.{name}" in P}
+        inputs = {"x": x, "b": np.zeros(len(P[f"{key}.{names[-2]}"]), x.dtype)} | held
+        (y,) = (y for name, y in OPERATIONS[f"{stem}_forward"](inputs, options).items() if name == "y")
+
+        def back(dy):
+            found = OPERATIONS[f"{stem}_backward"](inputs | {"dy": dy}, options)
+            for name in held:
+                added(f"{key}.{name}", found[f"d{name}"])
+            return found["dx"]
+
+        return y, back
+
+    def linear(key, x):
+        if f"{key}.A" in P:
+            return apply("nested_linear", key, "ABb", x, rank=rank)
+        return apply("dense", key, "Wb", x)
+
+    def normed(key, x):
+        return apply("layer_norm" if is_neox else "rms_norm", key, "wb", x, eps=eps)
+
+    def attention(key, x):
+        ys, backs = zip(*(linear(f"{key}.{name}", x) for name in "qkv"), strict=True)
+        D = ys[0].shape[-1] // heads
+        q, k, v = (y.reshape(n, T, -1, D) for y in ys)
+        inputs = {"q": rotate(q, cos, sin), "k": rotate(k, cos, sin), "v": v, "mask": t["mask"]}
+        options = {"scale": D**-0.5, "window": T}
+        o = causal_attention_forward(inputs, options)["y"]
+        y, back_o = linear(f"{key}.o", o.reshape(n, T, -1))
+
+        def back(dy):
+            found = causal_attention_backward(inputs | {"dy": back_o(dy).reshape(o.shape)}, options)
+            cotangents = rotate(found["dq"], cos, -sin), rotate(found["dk"], cos, -sin), found["dv"]
+            return sum(own(g.reshape(n, T, -1)) for own, g in zip(backs, cotangents, strict=True))
+
+        return y, back
+
+    def mlp(key, x):
+        up, back_up = linear(f"{key}.up", x)
+        gate, back_gate = (up, back_up) if is_neox else linear(f"{key}.gate", x)
+        value, slope = ACTIVATIONS["gelu" if is_neox else "silu"](gate)
+        y, back_down = linear(f"{key}.down", value if is_neox else value * up)
+
+        def back(dy):
+            inner = back_down(dy)
+            if is_neox:
+                return back_up(inner * slope)
+            return back_gate(inner * up * slope) + back_up(inner * value)
+
+        return y, back
+
+    def branch(norm_key, function, key, x):
+        x, back_norm = normed(norm_key, x)
+        y, back = function(key, x)
+        return y, lambda dy: back_norm(back(dy))
+
+    x, backs = P["embedding.E"][t["tokens"]], []
+    for key in (f"blocks.{i}" for i in range(attrs["blocks"])):
+        change, back_attention = branch(f"{key}.norm1", attention, f"{key}.attention", x)
+        inner, back_mlp = branch(f"{key}.norm2", mlp, f"{key}.mlp", x if is_neox else x + change)
+        x = x + change + inner
+        backs.append((back_attention, back_mlp))
+    y, back_norm = normed("norm", x)
+    table = "head.W" if "head.W" in P else "embedding.E"
+    logits = matmul(rows(y), P[table].T).reshape(n, T, -1)
+
+    def back(dlogits):
+        added(table, matmul(rows(dlogits).T, rows(y)))
+        dx = back_norm(matmul(rows(dlogits), P[table]).reshape(y.shape))
+        for back_attention, back_mlp in reversed(backs):
+            through = back_mlp(dx)
+            dx = dx + through + back_attention(dx if is_neox else dx + through)
+        added("embedding.E", embedding_backward({"tokens": t["tokens"], "E": P["embedding.E"], "dy": dx}, {})["dE"])
+        return grads
+
+    return logits, back
+
+
+def decoder_loss_and_grads(t, attrs):
+    """Logits predict the label of the next place; those of -100 do not count."""
+    P = group(t, "param")
+    labels = np.concatenate([t["targets"][:, 1:], np.full_like(t["targets"][:, :1], IGNORED)], axis=1)
+    options = {"label_smoothing": 0.0, "targets": "labels", "ignore_index": IGNORED, "reduction": "mean"}
+    passes = [decoder_pass(P, t, attrs, rank) for rank in attrs["ranks"]]
+    of_loss = [{"z": z, "targets": labels} for z, _ in passes]
+    losses = np.stack([softmax_cross_entropy_forward(each, options)["loss"] for each in of_loss])
+    of_total = {"losses": losses, "s": P["s"], "dtotal": np.ones((), losses.dtype)}
+    total, weighed = objective_forward(of_total, attrs)["total"], objective_backward(of_total, attrs)
+    grads = {}
+    for (_, back), each, dloss in zip(passes, of_loss, weighed["dlosses"], strict=True):
+        for key, g in back(softmax_cross_entropy_backward(each | {"dloss": dloss}, options)["dz"]).items():
+            grads[key] = grads.get(key, 0) + g
+    grads["s"] = weighed["ds"]
+    named = {"logits": np.stack([z for z, _ in passes]), "losses": losses, "total": total}
+    return named | {f"grad.{key}": g for key, g in grads.items()}
+
+
 # --- the table --------------------------------------------------------------------------------------------------------
 
 
@@ -886,4 +996,5 @@ OPERATIONS = {
     "mlp_loss_and_grads": loss_and_grads,
     "mlp_step": training_step(False),
     "convnet_step": training_step(True),
+    "decoder_loss_and_grads": decoder_loss_and_grads,
 }

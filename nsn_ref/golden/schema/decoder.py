@@ -1,7 +1,8 @@
-"""What decoders have beside the layers of other networks: embedding, rotary embedding, attention, gated activations."""
+"""What decoders have beside the layers of other networks, and whole decoders of two families."""
 
 from nsn_ref.golden.schema.functions import APPROXIMATE
-from nsn_ref.golden.schema.parts import Attr, Tensor, both_ways, optional, weight
+from nsn_ref.golden.schema.objectives import VARIANT
+from nsn_ref.golden.schema.parts import RANKS, Attr, Operation, Tensor, both_ways, optional, weight
 
 _TABLES = Attr("tables", "name", '"shared" by all sequences: (T, P), or each has its "own": (n, T, P)')
 _SCALE = Attr("scale", "float", "what inner products of queries and keys are multiplied by")
@@ -15,6 +16,70 @@ def _table(name):
         Tensor(name, "T P", when=("tables", "shared")),
         Tensor(name, "n T P", when=("tables", "own")),
     )
+
+
+FAMILIES = {  # name: fields of a DecoderConfig
+    "gpt_neox": {"norm": "layer_norm", "activation": "gelu", "parallel": True},
+    "qwen2": {
+        "norm": "rms_norm", "activation": "silu", "gated": True, "tied": True, "out_bias": False, "mlp_bias": False,
+    },
+}  # fmt: skip
+_NET = (
+    RANKS,
+    Attr("family", "name", '"gpt_neox" or "qwen2": how a decoder is put together'),
+    Attr("blocks", "int", "number of blocks"),
+    Attr("heads", "int", "number of query heads"),
+    Attr("rotary", "int", "coordinates of each head that are rotated: 2 P"),
+    Attr("rotary_base", "float", "the angle of pair i at position t is t base^(-i / P)"),
+    Attr("eps", "float", "added: of a norm, to the mean square inside the root; of AdamW, to the root"),
+    VARIANT,
+)
+
+
+def parameters(attrs):
+    """The parameters of a decoder, in the order of its layers."""
+    family = FAMILIES[attrs["family"]]
+    norm = [("w", "hidden"), ("b", "hidden")][: 2 if family["norm"] == "layer_norm" else 1]
+    own = [("embedding.E", "V hidden")]
+    for i in range(attrs["blocks"]):
+        own += [(f"blocks.{i}.norm1.{name}", axes) for name, axes in norm]
+        own += _attention(f"blocks.{i}.attention", family)
+        own += [(f"blocks.{i}.norm2.{name}", axes) for name, axes in norm]
+        own += _mlp(f"blocks.{i}.mlp", family)
+    own += [(f"norm.{name}", axes) for name, axes in norm]
+    own += [] if family.get("tied") else [("head.W", "V hidden")]
+    return tuple(weight(name, axes) for name, axes in (*own, ("s", "R")))
+
+
+def _attention(key, family):
+    widths = {"q": "q_out", "k": "k_out", "v": "k_out"}
+    own = [
+        (f"{key}.{x}.{name}", axes) for x, out in widths.items() for name, axes in (("W", f"{out} hidden"), ("b", out))
+    ]
+    return [*own, (f"{key}.o.W", "hidden q_out"), *([(f"{key}.o.b", "hidden")] if family.get("out_bias", True) else [])]
+
+
+def _mlp(key, family):
+    own = []
+    for name, d_in, d_out in (
+        *([("gate", "hidden", "width")] if family.get("gated") else []),
+        ("up", "hidden", "width"),
+        ("down", "width", "hidden"),
+    ):
+        own += [(f"{key}.{name}.A", f"R {d_in}"), (f"{key}.{name}.B", f"{d_out} R")]
+        own += [(f"{key}.{name}.b", d_out)] if family.get("mlp_bias", True) else []
+    return own
+
+
+def _loss_and_grads(which, attrs):
+    """The tensors of a decoder's loss and gradients."""
+    named = parameters(attrs)
+    if which == "inputs":
+        whole = (Tensor(name, "n T", "int64") for name in ("tokens", "targets", "mask"))
+        return (*whole, *(p._replace(name=f"param.{p.name}") for p in named))
+    stages = Tensor("logits", "K n T V"), Tensor("losses", "K", master=True)
+    stages += Tensor("w", "K", optional=True, master=True), Tensor("total", "", master=True)
+    return (*stages, *(p._replace(name=f"grad.{p.name}") for p in named))
 
 
 OPERATIONS = (
@@ -45,4 +110,12 @@ OPERATIONS = (
     ),
     *both_ways("swiglu", "silu(gate) up", _GATED, (), Tensor("y", "..."), ("gate", "up")),
     *both_ways("geglu", "gelu(gate) up", _GATED, (APPROXIMATE,), Tensor("y", "..."), ("gate", "up")),
+    Operation(
+        "decoder_loss_and_grads",
+        "a decoder with nested MLPs at K ranks: losses, objective, and its gradients",
+        (),
+        _NET,
+        (),
+        _loss_and_grads,
+    ),
 )

@@ -2,15 +2,25 @@
 
 import re
 
-EXAMPLE = {"depth": 3, "head": "nested"}  # shows each kind of tensor that a net has
+EXAMPLE = {"depth": 3, "head": "nested", "family": "gpt_neox", "blocks": 1}  # shows each kind of tensor of a net
 
 _PARAMETERS = (
     ("`layers.i.A`, nested", "(R, in_i), of a convolution (R, in_i, k, k)"),
     ("`layers.i.B`, nested", "(out_i, R)"),
     ('`layers.i.W`, the last layer if `head` is "dense"', "(C, in_i)"),
     ("`layers.i.b`", "(out_i,)"),
+    ("of a decoder: `embedding.E`; `head.W`, if it has its own", "(V, hidden)"),
+    ("`blocks.i.norm1.w`, `blocks.i.norm1.b`; of `norm2`, and of `norm` after all blocks, alike", "(hidden,)"),
+    ("`blocks.i.attention.q.W`, `blocks.i.attention.q.b`", "(q_out, hidden), (q_out,): H D numbers"),
+    ("`blocks.i.attention.k.W`, `blocks.i.attention.k.b`; of `v` alike", "(k_out, hidden), (k_out,): G D numbers"),
+    ("`blocks.i.attention.o.W`, `blocks.i.attention.o.b`", "(hidden, q_out), (hidden,)"),
+    (
+        "`blocks.i.mlp.up.A`, `blocks.i.mlp.up.B`, `blocks.i.mlp.up.b`; of `gate` alike",
+        "(R, hidden), (width, R), (width,)",
+    ),
+    ("`blocks.i.mlp.down.A`, `blocks.i.mlp.down.B`, `blocks.i.mlp.down.b`", "(R, width), (hidden, R), (hidden,)"),
     ("`s`", "(R,)"),
-)
+)  # fmt: skip
 
 
 def table(operations=None):
@@ -47,10 +57,8 @@ def _shapes(tensors):
     for t in tensors:
         prefix, _, rest = t.name.partition(".")
         kind = "" if t.kind == "float" else f" {t.kind}"
-        if rest.startswith("layers.") or (rest == "s" and prefix != "grad"):
+        if rest and prefix in ("param", "grad", "m", "v"):
             cells[f"`{prefix}.P`"] = None
-        elif rest == "s":
-            cells.setdefault("`grad.P`", None)
         else:
             cells[f"`{re.sub(r'[0-9]+', 'i', t.name)}` {_shape(t)}{kind}"] = None
     return ", ".join(cells)

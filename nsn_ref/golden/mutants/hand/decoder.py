@@ -23,7 +23,52 @@ _GRADS = "    dq, dk, dv = matmul(dz, k), matmul(dz.swapaxes(2, 3), q), matmul(p
 _SUM_OF_GROUP = "heads_first(total_of(x.reshape(n, G, H // G, S, D), axis=2))"
 _GATED_BACK = '{"dgate": slope * t["up"] * t["dy"], "dup": value * t["dy"]}'
 
+_READ = "mlp, f\"{key}.mlp\", x if is_neox else x + change)"
+_SUM = "        x = x + change + inner\n"
+_BACK_SUM = "            dx = dx + through + back_attention(dx if is_neox else dx + through)\n"
+_HELD = 'inputs = {"q": rotate(q, cos, sin), "k": rotate(k, cos, sin), "v": v, "mask": t["mask"]}'
+_ANGLE = 'attrs["rotary_base"] ** (-np.arange(pairs) / max(pairs, 1))'
+_LABELS = '    labels = np.concatenate([t["targets"][:, 1:], np.full_like(t["targets"][:, :1], IGNORED)], axis=1)\n'
+_GATE = "        gate, back_gate = (up, back_up) if is_neox else linear(f\"{key}.gate\", x)\n"
+
 MISTAKES = (
+    *family(
+        "decoder",
+        ("block-one-norm", "The MLP of a block is normed by the weights of attention's norm.",
+         'branch(f"{key}.norm2", mlp', 'branch(f"{key}.norm1", mlp'),
+        ("block-sequential", "The MLP of a parallel block reads what attention made.", _READ, _READ.replace("x if is_neox else x + change", "x + change")),
+        ("block-parallel", "The MLP of a sequential block reads the block's input.", _READ, _READ.replace("x if is_neox else x + change", "x")),
+        ("block-no-residual", "A block's input is not added to what it makes.", _SUM, "        x = change + inner\n"),
+        ("block-no-attention", "What attention makes is not added.", _SUM, "        x = x + inner\n"),
+        ("block-first-attention", "Every block has the attention of the first.",
+         'attention, f"{key}.attention", x)', 'attention, "blocks.0.attention", x)'),
+        ("block-back-parallel", "Backward, attention of a sequential block does not get the cotangent through the MLP.",
+         _BACK_SUM, _BACK_SUM.replace("dx if is_neox else dx + through", "dx")),
+        ("block-back-no-residual", "Backward, the residual connection is left out.", _BACK_SUM, _BACK_SUM.replace("dx = dx + through", "dx = through")),
+        ("block-tanh", "The MLP's GELU is of the tanh form.", 'ACTIVATIONS["gelu" if is_neox', 'ACTIVATIONS["gelu_tanh" if is_neox'),
+        ("block-relu", "The MLP has a ReLU.", 'ACTIVATIONS["gelu" if is_neox else "silu"](gate)', 'ACTIVATIONS["relu"](gate)'),
+        ("block-gate-and-up", "Gate and up projection are exchanged.",
+         _GATE, _GATE + "        up, back_up, gate, back_gate = (up, back_up, up, back_up) if is_neox else (gate, back_gate, up, back_up)\n"),
+        ("block-rank-of-the-gate", "The gate runs at the largest rank.", _GATE, _GATE.replace('linear(f"{key}.gate", x)', 'apply("nested_linear", f"{key}.gate", "ABb", x, rank=max(attrs["ranks"]))')),
+        ("decoder-eps", "Norms have an eps of their own.", '"wb", x, eps=eps)', '"wb", x, eps=1e-6)'),
+        ("decoder-values-rotated", "Values are rotated too.", _HELD, _HELD.replace('"v": v', '"v": rotate(v, cos, sin)')),
+        ("decoder-keys-not-rotated", "Keys are not rotated.", _HELD, _HELD.replace("rotate(k, cos, sin)", "k")),
+        ("decoder-padding-seen", "Padding is seen.", _HELD, _HELD.replace('t["mask"]', 'np.ones_like(t["mask"])')),
+        ("decoder-base", "The base of the angles is 10,000.", _ANGLE, _ANGLE.replace('attrs["rotary_base"]', "1e4")),
+        ("decoder-angles-by-width", "The exponent of an angle is divided by the head's width.", _ANGLE, _ANGLE.replace("max(pairs, 1)", "max(2 * pairs, 1)")),
+        ("decoder-scale-of-hidden", "Scores are divided by the root of the model's width.", 'options = {"scale": D**-0.5', 'options = {"scale": x.shape[-1] ** -0.5'),
+        ("decoder-labels-not-shifted", "Logits are compared with the label of their own place.", _LABELS, '    labels = t["targets"]\n'),
+        ("decoder-labels-shifted-back", "Logits are compared with the label of the place before.",
+         _LABELS, '    labels = np.concatenate([np.full_like(t["targets"][:, :1], IGNORED), t["targets"][:, :-1]], axis=1)\n'),
+        ("decoder-last-place-counts", "The last logits are compared with the first label.",
+         _LABELS, '    labels = np.roll(t["targets"], -1, axis=1)\n'),
+        ("decoder-tied-head-only", "The table gets no gradient as an embedding.",
+         'added("embedding.E", embedding_backward(', 'added("embedding.E", 0 * embedding_backward('),
+        ("decoder-tied-embedding-only", "The head's table gets no gradient as a head.",
+         "added(table, matmul(rows(dlogits).T, rows(y)))", "added(table, 0 * matmul(rows(dlogits).T, rows(y)))"),
+        ("decoder-one-rank", "The gradients of a rank overwrite those of the one before.",
+         "grads[key] = grads.get(key, 0) + g", "grads[key] = g"),
+    ),
     *family(
         "embedding",
         ("look-up-plus-one", "Tokens of a plain embedding are counted from 1.", _LOOK_UP, 'return {"y": t["E"][t["tokens"] - 1]}'),
