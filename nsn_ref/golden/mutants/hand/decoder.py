@@ -23,13 +23,13 @@ _GRADS = "    dq, dk, dv = matmul(dz, k), matmul(dz.swapaxes(2, 3), q), matmul(p
 _SUM_OF_GROUP = "heads_first(total_of(x.reshape(n, G, H // G, S, D), axis=2))"
 _GATED_BACK = '{"dgate": slope * t["up"] * t["dy"], "dup": value * t["dy"]}'
 
-_READ = "mlp, f\"{key}.mlp\", x if is_neox else x + change)"
+_READ = 'mlp, f"{key}.mlp", x if is_neox else x + change)'
 _SUM = "        x = x + change + inner\n"
 _BACK_SUM = "            dx = dx + through + back_attention(dx if is_neox else dx + through)\n"
 _HELD = 'inputs = {"q": rotate(q, cos, sin), "k": rotate(k, cos, sin), "v": v, "mask": t["mask"]}'
 _ANGLE = 'attrs["rotary_base"] ** (-np.arange(pairs) / max(pairs, 1))'
 _LABELS = '    labels = np.concatenate([t["targets"][:, 1:], np.full_like(t["targets"][:, :1], IGNORED)], axis=1)\n'
-_GATE = "        gate, back_gate = (up, back_up) if is_neox else linear(f\"{key}.gate\", x)\n"
+_GATE = '        gate, back_gate = (up, back_up) if is_neox else linear(f"{key}.gate", x)\n'
 
 MISTAKES = (
     *family(
