@@ -15,6 +15,12 @@ def cost(
     widths: Annotated[
         str | None, typer.Option(help="Widths of an MLP instead: nested hidden layers, dense head.")
     ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="A decoder's folder instead: config.json or nsn.json is all that is read.")
+    ] = None,
+    layers: Annotated[
+        str, typer.Option(help="Layers to nest in a plain decoder: as `nsn-ref adapt` takes them.")
+    ] = "mlp",
     R: Annotated[
         int | None, typer.Option("--R", help="Components stored. Default for one layer: the smaller of its widths.")
     ] = None,
@@ -30,7 +36,17 @@ def cost(
     Example: [bold]nsn-ref cost --d-in 784 --d-out 256 --ranks 1,16,64[/bold]
 
     Example: [bold]nsn-ref cost --widths 64,128,10 --R 32 --json cost.json[/bold]
+
+    Example: [bold]nsn-ref cost --model models/pythia-2.8b --layers mlp,attention --ranks 256,512,1024[/bold]
     """
+    from nsn_ref.cli.parsing import integers
+
+    if model is not None:
+        return _decoder(model, layers, None if ranks is None else integers("cost: --ranks", ranks), json_file)
+    _network(d_in, d_out, widths, R, ranks, dtype, cached, json_file)
+
+
+def _network(d_in, d_out, widths, R, ranks, dtype, cached, json_file):
     from nsn_ref import checks
     from nsn_ref.cli.parsing import integers
 
@@ -48,6 +64,47 @@ def cost(
     _show(figures)
     if json_file is not None:
         _write(json_file, figures)
+
+
+def _decoder(model, layers, ranks, json_file):
+    """The whole model's multiply-adds for one token at each rank, and how its layers run."""
+    from nsn_ref.analysis.decoder_cost import decoder_cost
+    from nsn_ref.hf import read_config
+    from nsn_ref.surgery.choice import nested_config
+    from nsn_ref.surgery.folder import FILE, read_nested_config
+
+    nested = (model / FILE).is_file()
+    config = read_nested_config(model) if nested else nested_config(read_config(model), layers)
+    if not config.nested:
+        raise OptionError(f"cost: {model} has no nested layers, expected a decoder that has")
+    at = _powers_of_two(max(R for _, R in config.nested)) if ranks is None else ranks
+    costs = {rank: decoder_cost(config, rank) for rank in at}
+    _show_decoder(costs)
+    if json_file is not None:
+        rows = [
+            {
+                "rank": rank,
+                "flops": cost.flops,
+                "share_of_plain": cost.share,
+                "layers": [x._asdict() for x in cost.layers],
+            }
+            for rank, cost in costs.items()
+        ]
+        _write(json_file, {"nested": dict(config.nested), "ranks": rows})
+
+
+def _show_decoder(costs):
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table()
+    for column in ("rank", "FLOPs per token", "share of plain", "layers as factors", "multiplied out"):
+        table.add_column(column, justify="right")
+    for rank, cost in costs.items():
+        products = sum(layer.form == "product" for layer in cost.layers)
+        forms = str(len(cost.layers) - products), str(products)
+        table.add_row(str(rank), f"{cost.flops:,}", f"{cost.share:.1%}", *forms)
+    Console().print(table)
 
 
 def _one_layer(d_in, d_out, R):

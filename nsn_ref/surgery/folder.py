@@ -71,15 +71,8 @@ def read_nested(folder, dtype=None):
     """
     from nsn_ref.nets.decoder import Decoder
 
-    path = Path(folder) / FILE
-    facts = read_json(path)
-    if not isinstance(facts, dict) or facts.get("format") != FORMAT:
-        got = facts.get("format") if isinstance(facts, dict) else type(facts).__name__
-        raise FileError(f"{path}: has the format {got!r}, expected {FORMAT!r}")
-    try:
-        decoder = Decoder(facts["config"])
-    except (KeyError, TypeError, NSNError) as error:
-        raise FileError(f"{path}: config does not describe a decoder: {error}") from error
+    facts = _read_facts(Path(folder) / FILE)
+    decoder = Decoder(facts["config"])
     shards = Shards(folder)
     for name, shape in decoder.shapes().items():
         if name not in shards.entries:
@@ -92,6 +85,20 @@ def read_nested(folder, dtype=None):
     if dtype not in (np.float32, np.float64, "float32", "float64"):
         raise OptionError(f"read_nested: dtype is {dtype!r}, expected float32 or float64")
     return OpenModel(decoder, {name: shards.read(name, dtype) for name in decoder.shapes()}, facts)
+
+
+def read_nested_config(folder):
+    """The configuration that nsn.json has; the parameters are not read.
+
+    Returns
+    -------
+    DecoderConfig
+
+    Raises
+    ------
+    FileError
+    """
+    return _read_facts(Path(folder) / FILE)["config"]
 
 
 def write_nested(folder, decoder, params, facts=None, *, source=None):
@@ -118,6 +125,20 @@ def write_nested(folder, decoder, params, facts=None, *, source=None):
         write_into(new, decoder.config, tensors, lambda: facts or {}, source)
 
 
+def _read_facts(path):
+    """What nsn.json says, its configuration as a DecoderConfig."""
+    from nsn_ref.nets.decoder import DecoderConfig
+
+    facts = read_json(path)
+    if not isinstance(facts, dict) or facts.get("format") != FORMAT:
+        got = facts.get("format") if isinstance(facts, dict) else type(facts).__name__
+        raise FileError(f"{path}: has the format {got!r}, expected {FORMAT!r}")
+    try:
+        return facts | {"config": DecoderConfig(**facts["config"])}
+    except (KeyError, TypeError, NSNError) as error:
+        raise FileError(f"{path}: config does not describe a decoder: {error}") from error
+
+
 def write_into(folder, config, tensors, facts, source=None):
     """Fill an empty folder with `Lazy` tensors, and with facts, a function that is called when these are written.
 
@@ -132,7 +153,8 @@ def write_into(folder, config, tensors, facts, source=None):
     """
     hashes = write_tensors(folder, tensors)
     fields = configs.config_fields(config) if source is None else configs.read_fields(source)[0]
-    head = {"format": FORMAT, "config": dataclasses.asdict(config), "sha256": hashes} | facts()
+    own = {"format": FORMAT, "config": dataclasses.asdict(config), "sha256": hashes}
+    head = own | facts() | own  # facts may be those of the folder that the decoder came from
     (folder / configs.FILE).write_text(json.dumps(fields, indent=2) + "\n")
     (folder / FILE).write_text(json.dumps(head, indent=1, allow_nan=False) + "\n")
     if source is not None:

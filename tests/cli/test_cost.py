@@ -95,3 +95,54 @@ def test_a_typed_error_is_one_message_and_status_2():
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 2 and result.stdout == ""
     assert result.stderr.strip() == "error: layer_cost: d_in is 0, expected an integer of at least 1"
+
+
+PYTHIA = {
+    "model_type": "gpt_neox", "vocab_size": 50304, "hidden_size": 2560, "intermediate_size": 10240,
+    "num_hidden_layers": 32, "num_attention_heads": 32, "max_position_embeddings": 2048, "hidden_act": "gelu",
+}  # fmt: skip
+
+
+def test_a_decoder_from_its_configuration_alone(tmp_path):
+    """Pythia-2.8B: the paper's per cents; at all components each MLP projection is cheaper multiplied out."""
+    (tmp_path / "config.json").write_text(json.dumps(PYTHIA))
+    status, output = run(
+        "--model", str(tmp_path), "--ranks", "256,512,1024,2560", "--json", str(tmp_path / "cost.json")
+    )
+    rows = [cells(line) for line in output.splitlines()]
+    assert status == 0
+    forms = {row[0]: (row[3], row[4]) for row in rows if len(row) == 5 and row[0].isdigit()}
+    assert forms == dict.fromkeys(("256", "512", "1024"), ("64", "0")) | {"2560": ("0", "64")}
+    written = json.loads((tmp_path / "cost.json").read_text())
+    assert [round(100 * row["share_of_plain"]) for row in written["ranks"]] == [45, 52, 68, 100]
+    assert written["ranks"][3]["layers"][0] == {
+        "key": "blocks.0.mlp.up", "rank": 2560, "weights": 2560 * 10240, "form": "product",
+    }  # fmt: skip
+    _, both = run("--model", str(tmp_path), "--layers", "mlp,attention", "--ranks", "256")
+    assert any(row[:1] == ["256"] and row[3] == "192" for row in map(cells, both.splitlines()))
+
+
+def test_a_nested_folder(tmp_path):
+    """Its own layers and components are counted; tensors are not needed."""
+    from dataclasses import asdict
+
+    from nsn_ref.hf.config import decoder_config
+    from nsn_ref.surgery.choice import nested_config
+
+    config = nested_config(decoder_config(PYTHIA), "blocks.0.mlp.up", 100)
+    (tmp_path / "nsn.json").write_text(json.dumps({"format": "nsn_ref decoder 1", "config": asdict(config)}))
+    _, output = run("--model", str(tmp_path))
+    rows = [cells(line) for line in output.splitlines()]
+    assert [row[0] for row in rows if len(row) == 5 and row[0].isdigit()] == [
+        "1",
+        "2",
+        "4",
+        "8",
+        "16",
+        "32",
+        "64",
+        "100",
+    ]
+    (tmp_path / "nsn.json").write_text("{}")
+    with pytest.raises(FileError, match="has the format None"):
+        run("--model", str(tmp_path))

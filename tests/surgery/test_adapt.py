@@ -130,13 +130,16 @@ def test_export_of_a_nested_folder(plain, folder, tmp_path):
 def test_a_decoder_in_memory_is_written_and_read(plain, folder, tmp_path):
     adapt(folder, tmp_path / "nsn", ranks="1x")
     model = open_model(tmp_path / "nsn")
-    write_nested(tmp_path / "again", model.decoder, model.params, {"note": "trained"}, source=tmp_path / "nsn")
+    facts = model.facts | {"note": "trained"}
+    write_nested(tmp_path / "again", model.decoder, model.params, facts, source=tmp_path / "nsn")
     write_nested(tmp_path / "made", model.decoder, model.params)
     for name in ("again", "made"):
         again = open_model(tmp_path / name)
         assert again.decoder == model.decoder and again.params.keys() == model.params.keys()
         assert all((again.params[key] == value).all() for key, value in model.params.items())
-    assert open_model(tmp_path / "again").facts["note"] == "trained"
+    again = open_model(tmp_path / "again").facts
+    assert again["note"] == "trained" and again["layers"] == model.facts["layers"]
+    assert again["sha256"] != {} and again["config"] == model.decoder.config
 
 
 def test_a_plain_folder_opens_too(plain, folder):
