@@ -1,6 +1,7 @@
 """The page of `decoder`."""
 
 import math
+import statistics
 
 from nsn_ref.analysis.plots import draw_line, new_figure
 from nsn_ref.experiments.experiment import Page
@@ -50,9 +51,9 @@ one. It is found before fine-tuning, and fine-tuning is at uniform ranks. Alloca
 
 {clock}
 
-Microseconds per token, medians of five turns on one thread: reading 8 windows at once; writing one token after the
-other, with a cache of keys and values. At every rank both factors are run; "plain" is the decoder before surgery. Rank
-{low} reads in {read_share} of the plain decoder's time and writes in {write_share} of it, at {low_share} of its FLOPs.
+Microseconds per token on one thread, medians of five turns and over the trainings: reading 8 windows at once; writing
+one token after the other, with a cache of keys and values. At every rank both factors are run; "plain" is the decoder
+before surgery. Rank {low} reads in {read_share} of the plain decoder's time and writes in {write_share} of it, at {low_share} of its FLOPs.
 
 ## Samples
 
@@ -69,7 +70,7 @@ def page(records):
     options, first = records[0]["options"], records[0]["result"]
     ranks, R = first["ranks"], options["trained"][-1]
     below = [i for i, r in enumerate(ranks) if r < R]
-    models = {name: _by_kind(records, name) for name in first["models"]}
+    models = {name: _by_kind(records, name) for name in ("MLP, SVD", "MLP, whitened", "MLP + attention, whitened")}
     svd, whitened, both = models.values()
     allocation = _allocation(records)
     clock = {what: _seconds(records, what) for what in ("reading", "writing")}
@@ -86,7 +87,7 @@ def page(records):
         R=R,
         variants=", ".join(map(str, options["trained"][:-1])),
         seeds="one training" if len(records) == 1 else f"{len(records)} trainings of their own seeds, with the range",
-        curves=_table(ranks, first["models"], {"SVD": svd, "whitened": whitened}),
+        curves=_table(ranks, {"SVD": svd, "whitened": whitened}),
         whitened_cut=at_ranks(ranks[i] for i in below if _lower(whitened, svd, "truncated", i)),
         whitened_tuned=at_ranks(ranks[i] for i in below if _lower(whitened, svd, "fine-tuned", i)),
         below=len(below),
@@ -118,7 +119,7 @@ def page(records):
                     f"{1e6 * clock['reading'][name]:.1f}",
                     f"{1e6 * clock['writing'][name]:.0f}",
                 ]
-                for name in clock["reading"]
+                for name in (*map(str, options["trained"]), "plain")
             ],
         ),
         low=low,
@@ -128,7 +129,7 @@ def page(records):
         seed=records[0]["seed"],
         prompt=_quoted(first["samples"]["prompt"]),
         samples="\n\n".join(
-            f"Rank {name}:\n\n{_quoted(text)}" for name, text in first["samples"].items() if name != "prompt"
+            f"Rank {r}:\n\n{_quoted(first['samples'][str(r)])}" for r in ranks if str(r) in first["samples"]
         ),
     )
     return Page(body, {"decoder.png": _figure(models, allocation, records)})
@@ -151,10 +152,10 @@ def _allocation(records):
 
 def _seconds(records, what):
     each = [record["seconds"][what] for record in records]
-    return {name: _mean([seconds[name] for seconds in each]) for name in each[0]}
+    return {name: statistics.median(seconds[name] for seconds in each) for name in each[0]}
 
 
-def _table(ranks, names, models):
+def _table(ranks, models):
     kinds = ("truncated", "fine-tuned")
     head = ["rank", "share of FLOPs", *(f"{name}, {kind}" for kind in kinds for name in models)]
     shares = next(iter(models.values()))
