@@ -53,7 +53,8 @@ one. It is found before fine-tuning, and fine-tuning is at uniform ranks. Alloca
 
 Microseconds per token on one thread, medians of five turns and over the trainings: reading 8 windows at once; writing
 one token after the other, with a cache of keys and values. At every rank both factors are run; "plain" is the decoder
-before surgery. Rank {low} reads in {read_share} of the plain decoder's time and writes in {write_share} of it, at {low_share} of its FLOPs.
+before surgery. Rank {low} reads in {read_share} of the plain decoder's time and writes in {write_share} of it, at
+{low_share} of its FLOPs.
 
 ## Samples
 
