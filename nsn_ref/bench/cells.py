@@ -7,9 +7,10 @@ import numpy as np
 BATCHES = 8  # in turn; at the learning rate of a timing none of them is ever fitted
 # lr of a timing: the weights stay as they are. A batch that is fitted has gradients in the subnormal range, which
 # slow the processor down severalfold in engines that keep them, and not in those that flush them to zero.
-STILL = {"lr": 1e-7, "weight_decay": 0.01}
-# rates of a check: an error anywhere in the update shows in the losses of the steps after it
-MOVING = {"lr": 1e-3, "weight_decay": 1.0}
+STILL = {"lr": 1e-7, "weight_decay": 0.01, "eps": 1e-8}
+# rates of a check: an error anywhere in the update shows in the losses of the steps after it. With an eps far below the
+# gradients, Adam's step for one that is no more than rounding would be as large as any other, with a sign by chance.
+MOVING = {"lr": 1e-3, "weight_decay": 1.0, "eps": 1e-4}
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,8 @@ class Cell:
         Of a batch.
     dtype : {"float32", "float64"}
     threads : int
-    lr, weight_decay : float
-        The latter for A, B and W alone.
+    lr, weight_decay, eps : float
+        The decay is for A, B and W alone.
     side : int, optional
         Height and width of the images of a `ConvNet`.
     """
@@ -41,6 +42,7 @@ class Cell:
     threads: int = 2
     lr: float = STILL["lr"]
     weight_decay: float = STILL["weight_decay"]
+    eps: float = STILL["eps"]
     side: int | None = None
 
     @property

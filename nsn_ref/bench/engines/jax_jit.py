@@ -1,11 +1,12 @@
 """JAX: the whole step is one jitted function, which is given its buffers to reuse."""
 
+import math
 import os
 
 from nsn_ref.bench.cells import Cell
 from nsn_ref.bench.engines import Steps
 
-BETA1, BETA2, EPS = 0.9, 0.999, 1e-8
+BETA1, BETA2 = 0.9, 0.999
 
 
 def logits(params, layers, x, rank):
@@ -54,11 +55,11 @@ def _update(cell, params, m, v, t, x, labels):
     t = t + 1
     m = {name: BETA1 * m[name] + (1 - BETA1) * g[name] for name in g}
     v = {name: BETA2 * v[name] + (1 - BETA2) * g[name] * g[name] for name in g}
-    correction1, correction2 = 1 - BETA1**t, 1 - BETA2**t
+    correction1, correction2 = (-jnp.expm1(t * math.log(beta)) for beta in (BETA1, BETA2))  # 1 - beta^t, all digits
     decay = {name: cell.lr * cell.weight_decay if name.endswith((".A", ".B", ".W")) else 0.0 for name in g}
     params = {
         name: p * (1 - decay[name])
-        - cell.lr * (m[name] / correction1) / (jnp.sqrt(v[name] / correction2) + EPS)
+        - cell.lr * (m[name] / correction1) / (jnp.sqrt(v[name] / correction2) + cell.eps)
         for name, p in params.items()
     }  # fmt: skip
     return (params, m, v, t), (total, losses)

@@ -20,8 +20,8 @@ class Ours(Steps):
     def step(self, i):
         """One step."""
         (x, labels), cell, t = self.batches[i % len(self.batches)], self.cell, self.engine.steps + 1
-        rates = adamw_rates(t, lr=cell.lr, weight_decay=cell.weight_decay), adamw_rates(t, lr=cell.lr)
-        return self.engine.step(x, labels, cell.ranks, rates)
+        rates = (adamw_rates(t, lr=cell.lr, eps=cell.eps, weight_decay=decay) for decay in (cell.weight_decay, 0.0))
+        return self.engine.step(x, labels, cell.ranks, tuple(rates))
 
     def read(self, result):
         """The losses, then their total."""

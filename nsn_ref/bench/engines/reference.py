@@ -16,7 +16,7 @@ class Operations(Steps):
     def __init__(self, cell, name):
         params, self.batches = cell.data()
         self.ranks = cell.ranks
-        rates = {"lr": cell.lr, "weight_decay": cell.weight_decay, "schedule": "constant"}
+        rates = {"lr": cell.lr, "weight_decay": cell.weight_decay, "eps": cell.eps, "schedule": "constant"}
         config = TrainConfig(steps=FOREVER, dtype=cell.dtype, engine=name, **rates)
         net = cell.net()
         state = TrainState(0, params, *start(net, config)[2:])

@@ -42,7 +42,7 @@ def tensors(params):
     return {name: torch.tensor(p, requires_grad=True) for name, p in params.items()}
 
 
-def optimizer(params, lr, weight_decay, lr_s=None):
+def optimizer(params, lr, weight_decay, lr_s=None, eps=1e-8):
     """Fused AdamW: A, B and W decay; the log-variances are the last group, with a rate of their own if given."""
     import torch
 
@@ -53,7 +53,7 @@ def optimizer(params, lr, weight_decay, lr_s=None):
         stay.append(params["s"])
     else:
         groups.append({"params": [params["s"]], "lr": lr_s})
-    return torch.optim.AdamW(groups, lr=lr, weight_decay=0.0, fused=True)
+    return torch.optim.AdamW(groups, lr=lr, weight_decay=0.0, eps=eps, fused=True)
 
 
 class Torch(Steps):
@@ -65,7 +65,7 @@ class Torch(Steps):
         torch.set_num_threads(cell.threads)
         params, batches = cell.data()
         self.params, self.cell, self.objective = tensors(params), cell, objective
-        self.optimizer = optimizer(self.params, cell.lr, cell.weight_decay)
+        self.optimizer = optimizer(self.params, cell.lr, cell.weight_decay, eps=cell.eps)
         self.batches = [(torch.tensor(x), torch.tensor(labels)) for x, labels in batches]
 
     def step(self, i):
