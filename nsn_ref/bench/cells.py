@@ -10,7 +10,7 @@ BATCHES = 8  # in turn; at the learning rate of a timing none of them is ever fi
 STILL = {"lr": 1e-7, "weight_decay": 0.01, "eps": 1e-8}
 # rates of a check: an error anywhere in the update shows in the losses of the steps after it. With an eps far below the
 # gradients, Adam's step for one that is no more than rounding would be as large as any other, with a sign by chance.
-MOVING = {"lr": 1e-3, "weight_decay": 1.0, "eps": 1e-4}
+MOVING = {"lr": 1e-4, "weight_decay": 10.0, "eps": 1e-4}
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from nsn_ref.errors import NSNError
 
-# of losses near 1 to 10 over five steps of a training that moves the weights by 1e-3 each
+# of losses near 1 to 10 over five steps, each of which moves the weights by up to 1e-4 and decays them by 1e-3
 TOLERANCE = {"float32": 1e-4, "float64": 1e-9}
 
 
