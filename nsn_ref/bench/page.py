@@ -2,13 +2,14 @@
 
 from nsn_ref.bench.machine import lines
 from nsn_ref.bench.names import tables
+from nsn_ref.bench.record import commands
 from nsn_ref.bench.tables import markdown
 
 HEAD = """# Speed
 
-<!-- Written by the command below; edit nsn_ref/bench/page.py instead. -->
+<!-- Written by what is below; edit nsn_ref/bench/page.py instead. -->
 
-    {command}
+{commands}
 
 What is compared, and what is fair: [benchmarks](../benchmarks.md). What was tried, and why some targets are missed:
 [log](speed-log.md).{rounds}
@@ -26,8 +27,9 @@ def page(record, *, json=None, figure=None):
         Names of the files beside it.
     """
     machine = "\n".join(f"- {what}: {which}" for what, which in lines(record["machine"]))
+    ran = "\n".join(f"    {command}" for command in commands(record))
     rounds = "" if json is None else f" Every time, round by round: [{json}]({json})."
-    parts = [HEAD.format(command=record["command"], rounds=rounds, machine=machine)]
+    parts = [HEAD.format(commands=ran, rounds=rounds, machine=machine)]
     if figure is not None:
         parts.append(f"![Times by engine]({figure})")
     for name, section in record["benchmarks"].items():

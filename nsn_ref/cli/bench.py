@@ -29,6 +29,9 @@ def bench(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write every time to this file.")] = None,
     figure_file: Annotated[Path | None, typer.Option("--figure", help="Write a figure (PNG) to this file.")] = None,
     markdown_file: Annotated[Path | None, typer.Option("--markdown", help="Write a page to this file.")] = None,
+    add: Annotated[
+        bool, typer.Option("--add", help="Keep what the file of --json holds of other benchmarks; on the same machine.")
+    ] = False,
     info: Annotated[bool, typer.Option("--info", help="Show BLAS, versions and processor, and exit.")] = False,
 ):
     """Time training steps and more against other engines on this machine.
@@ -48,7 +51,7 @@ def bench(
     if info:
         _show_info(console, machine.info())
         return
-    from nsn_ref.bench import names
+    from nsn_ref.bench import names, record
     from nsn_ref.bench.plan import Plan
 
     engines = tuple(part.strip() for part in against.split(",") if part.strip())
@@ -59,12 +62,14 @@ def bench(
         _check_files(files, chosen)
         for absent in plan.absent:
             typer.echo(f"{absent}: not installed, left out")
-        record = {"command": _command(name, plan, files), "machine": machine.info(), "benchmarks": {}}
+        found = record.begin(json_file if add else None)
         for each in chosen:
-            record["benchmarks"][each] = names.runner(each)(plan)
-            for table in names.tables(each, record["benchmarks"][each]):
+            found["benchmarks"][each] = names.runner(each)(plan)
+            found["commands"][each] = _command(name, plan, files, add)
+            for table in names.tables(each, found["benchmarks"][each]):
                 _show(console, table)
-    for path in _write(record, *files.values()):
+    found["benchmarks"] = {each: found["benchmarks"][each] for each in names.NAMES if each in found["benchmarks"]}
+    for path in _write(found, *files.values()):
         typer.echo(f"wrote {path}")
 
 
@@ -104,11 +109,12 @@ def _show(console, table):
         console.print(note, markup=False, highlight=False)
 
 
-def _command(name, plan, files):
+def _command(name, plan, files, add):
     """What runs the same again."""
     parts = [f"nsn-ref bench {name} --against {','.join(plan.against)} --dtype {plan.dtype} --threads {plan.threads}"]
     parts += [f"--repeats {plan.rounds}"] + ["--quick"] * plan.quick
     parts += [f"{option} {path}" for option, path in files.items() if path is not None]
+    parts += ["--add"] * add
     return " ".join(parts)
 
 

@@ -40,10 +40,28 @@ def test_operations_with_files(tmp_path):
     )  # fmt: skip
     assert status == 0 and "geometric mean" in output
     record = json.loads(paths["json"].read_text())
-    assert record["command"].startswith("nsn-ref bench operations --against torch,")
+    assert record["commands"]["operations"].startswith("nsn-ref bench operations --against torch,")
     times = record["benchmarks"]["operations"]["operations"]["dense_forward"]
     assert len(times["kernel"]["ms"]) == 1 and times["kernel"]["difference"] <= 1e-4
     assert "[speed.json](speed.json)" in paths["md"].read_text()
+
+
+def test_a_run_adds_to_a_record_of_the_same_machine(monkeypatch, tmp_path):
+    found = {"memory": {"runs": [], "steps": 1, "dtype": "float32"}, "startup": {"first_ms": 2.0, "ms": [1.0]}}
+    monkeypatch.setattr(names, "runner", lambda name: lambda plan: found[name] | {"threads": plan.threads})
+    path, page = tmp_path / "speed.json", tmp_path / "speed.md"
+    for name, threads in (("startup", "1"), ("memory", "2"), ("startup", "3")):
+        arguments = name, "--threads", threads, "--json", str(path), "--markdown", str(page), "--add"
+        assert run(*arguments)[0] == 0
+    record = json.loads(path.read_text())
+    assert [(name, each["threads"]) for name, each in record["benchmarks"].items()] == [("memory", 2), ("startup", 3)]
+    assert page.read_text().count("    nsn-ref bench ") == 2 and "--threads 3" in page.read_text()
+    path.write_text(json.dumps(record | {"machine": record["machine"] | {"processor": "abacus"}}))
+    with pytest.raises(OptionError, match=r"bench: processor is .*, expected abacus as in .*speed.json, to add to it"):
+        run("memory", "--json", str(path), "--add")
+    path.write_text("[]")
+    with pytest.raises(FileError, match="cannot be added to"):
+        run("memory", "--json", str(path), "--add")
 
 
 def test_an_absent_peer_is_named_and_left_out(monkeypatch):

@@ -118,7 +118,8 @@ def test_startup_and_digits():
 
 
 def test_page_names_command_machine_and_files():
-    record = {"command": "nsn-ref bench x", "machine": machine(), "benchmarks": {"step": step_record(TIMES)}}
+    step = step_record(TIMES)
+    record = {"commands": {"step": "nsn-ref bench x"}, "machine": machine(), "benchmarks": {"step": step}}
     text = page(record, json="speed.json", figure="speed.png")
     assert "    nsn-ref bench x\n" in text and "abacus" in text and "torch: not installed" in text
     assert "[speed.json](speed.json)" in text and "](speed.png)" in text and "## Targets" in text
