@@ -35,8 +35,7 @@ class ModelFolder:
         fields, where = read_fields(folder)
         self.family = family_of(fields, where)
         self.config = decoder_config(fields, where)
-        shapes = Decoder(self.config).shapes()
-        self.shapes = {name: shape for name, shape in shapes.items() if name != "s"}
+        self.shapes = Decoder(self.config).shapes()
         self.shards = Shards(folder)
         self._check_tensors()
 

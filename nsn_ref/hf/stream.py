@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nsn_ref.errors import FileError, ShapeError
+from nsn_ref.errors import FileError, NonFiniteError, ShapeError
 from nsn_ref.hf.shards import DTYPES, FILE, INDEX
 
 CODES = {np.dtype(dtype).name: code for code, dtype in DTYPES.items()}
@@ -29,7 +29,12 @@ class Lazy(NamedTuple):
 
 def whole(shape, dtype, make):
     """A `Lazy` tensor that a function makes in one piece; it is cast to the dtype."""
-    return Lazy(tuple(shape), np.dtype(dtype), lambda: [make().astype(dtype, copy=False)])
+
+    def blocks():
+        with np.errstate(over="ignore"):  # what overflows is refused when it is written
+            return [make().astype(dtype, copy=False)]
+
+    return Lazy(tuple(shape), np.dtype(dtype), blocks)
 
 
 def write_tensors(folder, tensors, *, shard_bytes=None):
@@ -52,6 +57,8 @@ def write_tensors(folder, tensors, *, shard_bytes=None):
     Raises
     ------
     FileError
+    NonFiniteError
+        A number is not finite, or too large for the dtype.
     """
     shards = [tensors] if shard_bytes is None else _shards(tensors, shard_bytes)
     if len(shards) == 1:
@@ -98,6 +105,9 @@ def _write(path, tensors):
             for name, tensor in tensors.items():
                 start = file.tell()
                 for block in tensor.blocks():
+                    if not np.isfinite(block).all():
+                        got = f"{name} has NaN or infinity as {tensor.dtype.name}"
+                        raise NonFiniteError(f"{path.name}: {got}, expected finite numbers")
                     put(np.ascontiguousarray(block).reshape(-1).view(np.uint8))
                 if file.tell() - start != tensor.nbytes:
                     got = f"{name} has {file.tell() - start} bytes"

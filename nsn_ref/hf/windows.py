@@ -15,8 +15,12 @@ def read_windows(spelling, fields, blocks, where):
     """
     if spelling is None:
         return None
-    kinds, local, size = READERS[spelling](fields, blocks)
-    if len(kinds) != blocks or not set(kinds) <= {local, *GLOBAL}:
+    try:
+        kinds, local, size = READERS[spelling](fields, blocks)
+        known = set(kinds) <= {local, *GLOBAL}
+    except (TypeError, ValueError):  # a value of another form
+        raise OptionError(f"{where}: {spelling} is {fields.get(spelling)!r}, expected the kind of each block") from None
+    if len(kinds) != blocks or not known:
         raise OptionError(f"{where}: {spelling} gives the blocks {kinds!r}, expected {blocks} of {local!r} or {GLOBAL}")
     if local in kinds and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
         raise OptionError(f"{where}: the window is {size!r}, expected an integer of at least 1")

@@ -46,6 +46,8 @@ def write_model(folder, decoder, params, rank=None, *, source=None, dtype="float
     Raises
     ------
     FileError, OptionError, RankError
+    NonFiniteError
+        A weight is not finite, or too large for the dtype.
     """
     from nsn_ref.nets.decoder import Decoder
 

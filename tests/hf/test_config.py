@@ -142,6 +142,21 @@ def test_refusals_name_the_key(tmp_path, change, error, message):
         ),
         ({"layer_types": ["full_attention"]}, "layer_types gives the blocks .* expected 24 of"),
         ({"use_sliding_window": True, "sliding_window": 0, "max_window_layers": 0}, "the window is 0"),
+        ({"layer_types": 3}, "layer_types is 3, expected the kind of each block"),
+        (
+            {"use_sliding_window": True, "max_window_layers": "x"},
+            "layer_types is None, expected the kind of each block",
+        ),
+        (
+            {
+                "model_type": "gpt_neo",
+                "num_layers": 2,
+                "num_heads": 2,
+                "activation_function": "gelu",
+                "attention_types": [3],
+            },
+            r"attention_types is \[3\], expected the kind of each block",
+        ),
     ],
 )
 def test_refusals_of_qwen2(change, message):

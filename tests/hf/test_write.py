@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from nsn_ref.errors import FileError, OptionError, RankError
+from nsn_ref.errors import FileError, NonFiniteError, OptionError, RankError
 from nsn_ref.hf import read_model, write_model
 from nsn_ref.nets.decoder import Decoder
 from nsn_ref.surgery.factorise import factorise_svd
@@ -112,6 +112,15 @@ def test_complete_or_not_there(plain, tmp_path, monkeypatch):
     monkeypatch.setattr("pathlib.Path.rename", fail)
     with pytest.raises(FileError, match="cannot be written: No space left"):
         write_model(tmp_path / "out", *plain)
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("bad, dtype", [(np.nan, "float32"), (np.inf, "float64"), (1e5, "float16")])
+def test_weights_that_the_file_could_not_hold(plain, tmp_path, bad, dtype):
+    decoder, params = plain
+    params["head.W"][3, 2] = bad
+    with pytest.raises(NonFiniteError, match=rf"embed_out\.weight has NaN or infinity as {dtype}"):
+        write_model(tmp_path / "out", decoder, params, dtype=dtype)
     assert not any(tmp_path.iterdir())
 
 
