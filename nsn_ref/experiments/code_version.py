@@ -4,12 +4,20 @@ import ast
 import importlib.util
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import nsn_ref
 from nsn_ref.files import sha256
 
 PAGE = "_page"  # how the name of a module ends that says how results look, not what they are
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
+
+
+class Source(NamedTuple):
+    """What counts of a module."""
+
+    imports: tuple  # modules of this package
+    digest: str
 
 
 @cache
@@ -29,20 +37,32 @@ def code_version(module):
     -------
     str
     """
-    digests = {name: sha256(ast.dump(_bare(tree)).encode()) for name, tree in reached(module).items()}
-    total = sha256("".join(f"{name} {digest}\n" for name, digest in sorted(digests.items())).encode())
+    lines = (f"{name} {source.digest}\n" for name, source in sorted(reached(module).items()))
+    total = sha256("".join(lines).encode())
     return f"{nsn_ref.__version__}+{total[:16]}"
 
 
 def reached(module):
-    """The parsed source of a module and of all that it reaches, by name."""
-    trees, left = {}, [module]
+    """A module and all that it reaches, by name.
+
+    Returns
+    -------
+    dict of str to Source
+    """
+    sources, left = {}, [module]
     while left:
         name = left.pop()
-        if name not in trees:
-            trees[name] = ast.parse(_path(name).read_bytes())
-            left += [each for each in _imports(trees[name]) if not each.endswith(PAGE)]
-    return trees
+        if name not in sources:
+            sources[name] = _source(_path(name).read_bytes())
+            left += [each for each in sources[name].imports if not each.endswith(PAGE)]
+    return sources
+
+
+@cache  # most experiments reach the same modules
+def _source(content):
+    tree = ast.parse(content)
+    imports = tuple(_imports(tree))
+    return Source(imports, sha256(ast.dump(_bare(tree)).encode()))
 
 
 def _imports(tree):
