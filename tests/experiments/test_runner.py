@@ -110,7 +110,7 @@ from nsn_ref.experiments.runner import complete
 
 if __name__ == "__main__":
     registry.EXPERIMENTS["toy"] = "toy_experiment"
-    tasks = plan("toy", "full", options={"pause": 0.2})
+    tasks = plan("toy", "full", options={"pause": 0.8})
     complete(tasks, Store(sys.argv[1]), partial(processes.execute, workers=2))
 """
 
@@ -132,5 +132,5 @@ def test_an_interruption_loses_nothing_and_repeats_nothing(toy, tmp_path, begun,
     assert process.wait(60) != 0
     before = begun()
     assert 3 <= before < 12
-    complete(plan(toy, "full", options={"pause": 0.2}), Store(tmp_path / "records"), partial(execute, workers=2))
+    complete(plan(toy, "full", options={"pause": 0.8}), Store(tmp_path / "records"), partial(execute, workers=2))
     assert begun() == 12
