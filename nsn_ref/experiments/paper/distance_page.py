@@ -30,7 +30,7 @@ def page(records):
     change = {r: difference(cosine["fine-tuned"][r], cosine["surgery alone"][r]) for r in ranks}
     rows = [[r, *(f"{mean(cosine[model][r]):.3f}" for model in models), interval(change[r], 3)] for r in ranks]
     body = PAGE.format(
-        setting=setting(records),
+        setting=setting(records, paper="language models"),
         fine=FINE,
         table=table(["rank", *models, "fine-tuned - surgery alone"], rows),
         R=R,

@@ -34,7 +34,7 @@ def page(records):
     names = {key: f"{key[0]}: {key[1]}" for key in each}
     rows = [[r, *(f"{mean(by_rank[r]):.3f}" for by_rank in each.values())] for r in ranks]
     body = PAGE.format(
-        setting=setting(records),
+        setting=setting(records, paper="language models"),
         table=table(["rank", *names.values()], rows),
         bottom=bottom,
         top=top,
