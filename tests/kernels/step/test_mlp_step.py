@@ -227,6 +227,7 @@ def test_bad_options_are_named(option, value):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+@pytest.mark.filterwarnings(r"ignore:.*fork\(\)")  # of JAX, say, if a test before has loaded it
 def test_a_child_process_is_refused_and_ends(rng):
     """The threads stay with the parent: a step would wait for them for ever."""
     net, ranks, rows = NETS["one rank"]
