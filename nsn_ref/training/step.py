@@ -52,7 +52,8 @@ def start(net, config, params=None):
     """The state at step 0: the parameters given, or drawn from the seed."""
     if params is None:
         params = net.init(samplers.generator(config.seed, "parameters"), config.dtype, config.initialisation)
-    params = {name: params[name].astype(config.dtype) for name in net.shapes()}
+    else:
+        params = {name: params[name].astype(config.dtype) for name in net.shapes()}
     # pages of `zeros`, unlike those of `zeros_like`, take no memory until something is written to them
     m, v = ({name: np.zeros(p.shape, p.dtype) for name, p in params.items()} for _ in range(2))
     objective = config.objective.start(net.R, np.zeros(net.R, config.dtype))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nsn_ref.bench import engines, equality, names, recipe, subnormals, sweeps
+from nsn_ref.bench import engines, equality, memory, names, recipe, subnormals, sweeps
 from nsn_ref.bench.cells import NETS, Cell, pair
 from nsn_ref.bench.contest import contest, hire
 from nsn_ref.bench.engines import all_ranks_ours, all_ranks_reference, ours
@@ -161,6 +161,14 @@ def test_all_engines_agree_where_their_frameworks_are_installed(dtype):
         record = contest(Cell((64, 128, 128, 10), 32, (32, 8), 64, dtype=dtype), crew, plan)
     assert list(record["engines"]) == ["ours", *plan.against]
     assert all(len(result["ms"]) == 2 for result in record["engines"].values())
+
+
+@pytest.mark.slow
+def test_training_the_largest_network_takes_the_memory_that_is_asked(monkeypatch):
+    """No time, so it may fail: a copy of the parameters that is kept too long would show."""
+    monkeypatch.setattr(memory, "NETS", NETS[-1:])
+    (table,) = memory.tables(memory.run(Plan(threads=2, say=lambda text: None)))
+    assert [row[-1] for row in table.rows] == ["yes"], table.rows
 
 
 @pytest.mark.slow
