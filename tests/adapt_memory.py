@@ -41,12 +41,8 @@ def generate(folder):
 
 def growth(folder, out, options):
     """Bytes that `adapt` added to the peak of this process."""
-    import nsn_ref.inference  # noqa: F401  Numba, in case a kernel is used
     from nsn_ref.surgery.adapt import adapt
 
-    tokens = options.pop("tokens", None)
-    if tokens:
-        options["tokens"] = np.random.default_rng(1).integers(0, SIZES["vocabulary"], tokens)
     np.linalg.svd(np.ones((2, 2)))  # loads the library
     before = resident("VmRSS")
     adapt(folder, out, **options)

@@ -5,8 +5,8 @@ from adapt_memory import ALLOWED, measure
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [{"ranks": "0.25x"}, {"ranks": 32, "tokens": [2, 64]}])
+@pytest.mark.parametrize("options", [{}, {"ranks": "0.25x"}])
 def test_no_more_than_one_and_a_half_layers_and_300_mb(tmp_path, options):
-    """Random projections of large layers, exact factors of a 4096 x 1024 one; whitened too."""
+    """All components, exact; and random projections."""
     grown = measure(tmp_path / "big", options)
     assert 0 < grown <= ALLOWED
