@@ -101,6 +101,7 @@ def test_workers_are_counted(toy, tmp_path):
 
 
 SCRIPT = """
+import signal
 import sys
 from functools import partial
 from nsn_ref.experiments import processes, registry
@@ -109,6 +110,7 @@ from nsn_ref.experiments.records import Store
 from nsn_ref.experiments.runner import complete
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background process is born ignoring it
     registry.EXPERIMENTS["toy"] = "toy_experiment"
     tasks = plan("toy", "full", options={"pause": 0.8})
     complete(tasks, Store(sys.argv[1]), partial(processes.execute, workers=2))
