@@ -1,5 +1,7 @@
 """The list of commands, in the order that `nsn-ref --help` shows them."""
 
+import inspect
+
 
 def commands(app):
     """Attach every command to the application."""
@@ -34,3 +36,13 @@ def commands(app):
     app.command(name="report")(report.report)
     app.command(name="bench")(bench.bench)
     app.command(name="warm")(warm.warm)
+    _reflow(app)
+
+
+def _reflow(app):
+    """Make each paragraph of a help text one line: terminals of any width break it, the source's line ends do not."""
+    for command in app.registered_commands:
+        paragraphs = inspect.getdoc(command.callback).split("\n\n")
+        command.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+    for group in app.registered_groups:
+        _reflow(group.typer_instance)
