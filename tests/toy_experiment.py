@@ -9,28 +9,29 @@ import numpy as np
 from nsn_ref.experiments.data import split
 from nsn_ref.experiments.experiment import Experiment, Page
 
+TROUBLES = ("raise", "exit", "nan")
 LOG = "TOY_EXPERIMENT_LOG"  # environment: a file that takes a line when a cell begins and one when it ends
 
 
 def cells(form):
     count = {"smoke": 2, "quick": 3, "full": 4}[form]
-    return [{"rank": rank, "pause": 0.0, "trouble": "none"} for rank in range(1, count + 1)]
+    return [{"rank": rank, "pause": 0.0} | dict.fromkeys(TROUBLES, False) for rank in range(1, count + 1)]
 
 
 def run(data, options, seed):
     """Accuracy of nearest class means within the first principal directions."""
     _log("begin", options, seed)
     time.sleep(options["pause"])
-    if options["trouble"] == "raise":
+    if options["raise"]:
         raise ValueError("as asked")
-    if options["trouble"] == "exit":
+    if options["exit"]:
         os._exit(3)
     rows = split(data, seed)
     V = np.linalg.svd(rows.x_train)[2][: options["rank"]].T
     means = np.stack([rows.x_train[rows.y_train == c].mean(axis=0) for c in range(data.classes)]) @ V
     distance = ((rows.x_test @ V)[:, None] - means) ** 2
     right = distance.sum(axis=-1).argmin(axis=1) == rows.y_test
-    accuracy = float("nan") if options["trouble"] == "nan" else float(right.mean())
+    accuracy = float("nan") if options["nan"] else float(right.mean())
     _log("end", options, seed)
     return {"accuracy": accuracy, "distances": distance.sum(axis=(0, 2)).tolist(), "seconds": {"all": time.time()}}
 

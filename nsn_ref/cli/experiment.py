@@ -70,13 +70,37 @@ def digits(
         typer.echo(f"wrote {path}")
 
 
+Smoke = Annotated[bool, typer.Option("--smoke", help="Seconds: to see that all works.")]
+Quick = Annotated[bool, typer.Option("--quick", help="Minutes: the default.")]
+Full = Annotated[bool, typer.Option("--full", help="As long as it takes.")]
+Workers = Annotated[int | None, typer.Option(help="Cells at once. Default: one for each core.")]
+Records = Annotated[Path, typer.Option(help="Folder of finished cells, which are not run again.")]
+Results = Annotated[Path, typer.Option(help="Folder of pages.")]
+
+
+@app.command(name="all")
+def every(
+    smoke: Smoke = False,
+    quick: Quick = False,
+    full: Full = False,
+    workers: Workers = None,
+    records: Records = RECORDS,
+    out: Results = RESULTS,
+):
+    """Run the cells of every experiment below that have no record yet, and write all pages.
+
+    Example: [bold]nsn-ref experiment all --smoke[/bold]
+    """
+    _run(list(EXPERIMENTS), _form("all", smoke, quick, full), None, None, workers, records, out)
+
+
 def command(name):
     """The command of an experiment of the registry."""
 
     def run(
-        smoke: Annotated[bool, typer.Option("--smoke", help="Seconds: to see that all works.")] = False,
-        quick: Annotated[bool, typer.Option("--quick", help="Minutes: the default.")] = False,
-        full: Annotated[bool, typer.Option("--full", help="As long as it takes.")] = False,
+        smoke: Smoke = False,
+        quick: Quick = False,
+        full: Full = False,
         seeds: Annotated[int | None, typer.Option(help="How often each cell is run.")] = None,
         data: Annotated[
             str | None,
@@ -86,41 +110,11 @@ def command(name):
                 help="digits, iris, wine, breast_cancer, FILE.npz (x, y) or FILE.csv (label last); of decoders a text.",
             ),
         ] = None,
-        workers: Annotated[int | None, typer.Option(help="Cells at once. Default: one for each core.")] = None,
-        records: Annotated[Path, typer.Option(help="Folder of finished cells, which are not run again.")] = RECORDS,
-        out: Annotated[Path, typer.Option(help="Folder of pages.")] = RESULTS,
+        workers: Workers = None,
+        records: Records = RECORDS,
+        out: Results = RESULTS,
     ):
-        import shlex
-        from functools import partial
-
-        from nsn_ref.cli.cells import cells_left
-        from nsn_ref.errors import OptionError
-        from nsn_ref.experiments import processes
-        from nsn_ref.experiments.plan import plan
-        from nsn_ref.experiments.records import Store
-        from nsn_ref.experiments.report import write_results
-        from nsn_ref.experiments.runner import complete
-        from nsn_ref.files import made_folder
-
-        forms = [form for form, asked in {"smoke": smoke, "quick": quick, "full": full}.items() if asked]
-        if len(forms) > 1:
-            raise OptionError(f"{name}: got --{' and --'.join(forms)}, expected one of them")
-        (form,) = forms or ["quick"]
-        tasks = plan(name, form, seeds=seeds, data=data)
-        made_folder(out)  # before minutes of training rather than after
-        execute = partial(processes.execute, workers=processes.cores() if workers is None else workers)
-        with cells_left(name) as progress:
-            finished = complete(tasks, Store(records), execute, progress=progress)
-        chosen = {"--seeds": seeds, "--data": data}
-        typed = [f"--{form}"] * (form != "quick")
-        typed += [str(part) for pair in chosen.items() if pair[1] is not None for part in pair]
-        facts = {
-            "experiment": name,
-            "command": shlex.join(["nsn-ref", "experiment", name, *typed]),
-            "data": tasks[0].data and tasks[0].data.name,
-        }
-        for path in write_results(out, facts, finished):
-            typer.echo(f"wrote {path}")
+        _run([name], _form(name, smoke, quick, full), seeds, data, workers, records, out)
 
     run.__doc__ = f"""Run the cells of {name} that have no record yet, and write its page.
 
@@ -133,3 +127,46 @@ def command(name):
 
 for name in EXPERIMENTS:
     app.command(name=name)(command(name))
+
+
+def _form(name, smoke, quick, full):
+    from nsn_ref.errors import OptionError
+
+    forms = [form for form, asked in {"smoke": smoke, "quick": quick, "full": full}.items() if asked]
+    if len(forms) > 1:
+        raise OptionError(f"{name}: got --{' and --'.join(forms)}, expected one of them")
+    return forms[0] if forms else "quick"
+
+
+def _run(names, form, seeds, data, workers, records, out):
+    """Run the cells of several experiments side by side, then write the page of each."""
+    from itertools import islice
+
+    from nsn_ref.cli.cells import cells_left
+    from nsn_ref.experiments.plan import plan
+    from nsn_ref.experiments.processes import executor
+    from nsn_ref.experiments.records import Store
+    from nsn_ref.experiments.report import write_results
+    from nsn_ref.experiments.runner import complete
+    from nsn_ref.files import made_folder
+
+    tasks = {name: plan(name, form, seeds=seeds, data=data) for name in names}
+    execute, store = executor(workers), Store(records)
+    made_folder(out)  # before minutes of training rather than after
+    with cells_left(names[0] if len(names) == 1 else "all") as progress:
+        finished = iter(complete([task for each in tasks.values() for task in each], store, execute, progress=progress))
+    for name, own in tasks.items():
+        data_name = own[0].data and own[0].data.name
+        facts = {"experiment": name, "command": _typed(name, form, seeds, data), "data": data_name}
+        for path in write_results(out, facts, list(islice(finished, len(own)))):
+            typer.echo(f"wrote {path}")
+
+
+def _typed(name, form, seeds, data):
+    """The command that runs the same again."""
+    import shlex
+
+    parts = ["nsn-ref", "experiment", name] + [f"--{form}"] * (form != "quick")
+    for option, value in (("--seeds", seeds), ("--data", data)):
+        parts += [] if value is None else [option, str(value)]
+    return shlex.join(parts)

@@ -47,7 +47,7 @@ def sweep(
         return
     with contextlib.ExitStack() as stack:
         if scheduler is None:
-            execute = partial(processes.execute, workers=processes.cores() if workers is None else workers)
+            execute = processes.executor(workers)
         else:
             client = stack.enter_context(cluster.connected(scheduler))
             execute = partial(cluster.execute, client=client)

@@ -38,7 +38,9 @@ class Experiment:
         The paper's figure or table, or "ours".
     cells : callable
         ``cells(form)``, form one of `FORMS`: a list of dict, the options of each cell without its seed. What JSON can
-        hold; equal options are one cell.
+        hold; equal options are one cell. A sweep may replace their values: strings, which are choices, by others of
+        the form; integers, which are sizes, by integers from 1 on; other numbers by finite ones from 0 on; lists and
+        tables part by part.
     seeds : dict of str to int
         By form, how many times each cell is run: with the seeds 0, 1, ...
     run : callable

@@ -1,5 +1,6 @@
 """From a form of an experiment to the cells that it consists of."""
 
+import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -72,16 +73,29 @@ def _replaced(name, cells, options):
     for option, value in options.items():
         known = sorted({key for cell in cells for key in cell})
         checks.choice(name, "option", option, known)
-        old = [cell[option] for cell in cells if option in cell]
-        if not any(_alike(value, each) for each in old):
-            raise OptionError(f"{name}: {option} is {value!r}, expected a value as {old[0]!r}")
+        _check_value(name, option, value, [cell[option] for cell in cells if option in cell])
     replaced = [cell | {key: value for key, value in options.items() if key in cell} for cell in cells]
     return [cell for i, cell in enumerate(replaced) if cell not in replaced[:i]]
 
 
+def _check_value(name, option, value, known):
+    """Judge a value by those that the cells have, as `Experiment.cells` says."""
+    if all(isinstance(each, str) for each in known):
+        checks.choice(name, option, value, list(dict.fromkeys(known)))
+    elif not any(_alike(value, each) for each in known):
+        raise OptionError(f"{name}: {option} is {value!r}, expected a value as {known[0]!r}")
+
+
 def _alike(value, old):
-    """Whether an option may have a value, judged by one that it has."""
+    """Whether an option may have a value where it may have another."""
     if isinstance(old, bool) or isinstance(value, bool):
         return isinstance(old, bool) and isinstance(value, bool)
-    kinds = ((int, float), (str,), (list, tuple), (dict,), (type(None),))
-    return any(isinstance(old, kind) and isinstance(value, kind) for kind in kinds)
+    if isinstance(old, int):
+        return isinstance(value, int) and value >= 1
+    if isinstance(old, float):
+        return isinstance(value, int | float) and math.isfinite(value) and value >= 0
+    if isinstance(old, list | tuple):
+        return isinstance(value, list | tuple) and all(any(_alike(each, one) for one in old) for each in value)
+    if isinstance(old, dict):
+        return isinstance(value, dict) and value.keys() == old.keys() and all(_alike(value[k], old[k]) for k in old)
+    return value == old  # a choice, or None

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import contextlib
+import functools
 import multiprocessing
 import os
 import queue
@@ -14,6 +15,18 @@ from nsn_ref.experiments.runner import Failure, Job, run_job
 def cores():
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def executor(workers=None):
+    """`execute` with a number of workers; default: one for each core.
+
+    Raises
+    ------
+    OptionError
+    """
+    workers = cores() if workers is None else workers
+    checks.integer("executor", "workers", workers, 1)
+    return functools.partial(execute, workers=workers)
 
 
 def execute(tasks, store, workers=1):
@@ -30,12 +43,7 @@ def execute(tasks, store, workers=1):
     dict or Failure
         As they come. Where it is closed early, or interrupted, cells that run are finished and recorded, and no
         further ones begin.
-
-    Raises
-    ------
-    OptionError
     """
-    checks.integer("execute", "workers", workers, 1)
     if workers == 1:
         for task in tasks:
             yield run_job(Job(task.cell, task.module, store), task.data)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import NamedTuple
 
-from nsn_ref.errors import CellError, ClusterError
+from nsn_ref.errors import CellError, ClusterError, NSNError
 from nsn_ref.experiments.code_version import code_version
 from nsn_ref.experiments.records import Cell, new_record
 
@@ -25,7 +25,7 @@ class Failure(NamedTuple):
 
     cell: Cell
     error: str  # one line
-    details: str  # the traceback, if there is one
+    details: str  # the traceback of an error that is none of ours
 
 
 def complete(tasks, store, execute, *, progress=lambda done, total: None):
@@ -91,7 +91,8 @@ def run_job(job, data):
                     store.write(record)
         return record
     except Exception as error:
-        return Failure(cell, f"{type(error).__name__}: {error}", traceback.format_exc())
+        details = "" if isinstance(error, NSNError) else traceback.format_exc()
+        return Failure(cell, f"{type(error).__name__}: {error}", details)
 
 
 def _computed(cell, module, data):

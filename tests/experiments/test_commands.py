@@ -16,6 +16,7 @@ def run(toy, tmp_path, monkeypatch):
     group = typer.Typer()
     group.callback(invoke_without_command=True)(experiment.group)
     group.command(name=toy)(experiment.command(toy))
+    group.command(name="all")(experiment.every)
     app.registered_groups = [each for each in app.registered_groups if each.name != "experiment"]
     app.add_typer(group, name="experiment")
     monkeypatch.chdir(tmp_path)
@@ -45,6 +46,18 @@ def test_the_default_form_is_the_quick_one(run, begun):
     assert run("experiment", "toy", "--workers", 1)[0] == 0 and begun() == 6
     assert run("experiment", "toy", "--quick", "--workers", 2)[0] == 0 and begun() == 6
     assert run("experiment", "toy", "--full", "--workers", 2)[0] == 0 and begun() == 12
+
+
+def test_all(run, begun, toy, monkeypatch, tmp_path):
+    """Pages are those of the commands of their own."""
+    monkeypatch.setattr(experiment, "EXPERIMENTS", [toy, "containment"])
+    status, output = run("experiment", "all", "--smoke", "--workers", 2, "--out", "all")
+    assert status == 0 and "wrote all/toy.md" in output and "wrote all/containment.md" in output and begun() == 2
+    assert run("experiment", "toy", "--smoke")[0] == 0 and begun() == 2
+    for page in ("toy.md", "toy.jsonl"):
+        assert (tmp_path / "all" / page).read_bytes() == (tmp_path / "runs" / "results" / page).read_bytes()
+    with pytest.raises(OptionError, match="all: got --quick and --full, expected one of them"):
+        run("experiment", "all", "--quick", "--full")
 
 
 def test_list(run):
@@ -86,6 +99,6 @@ def test_no_page_without_all_cells(run, monkeypatch, tmp_path):
 
 
 def test_help_has_an_example(run):
-    for arguments in (("experiment", "toy"), ("report",)):
+    for arguments in (("experiment", "toy"), ("experiment", "all"), ("report",)):
         status, output = run(*arguments, "--help")
         assert status == 0 and "Example: nsn-ref" in output

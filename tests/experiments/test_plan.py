@@ -1,6 +1,7 @@
 """From a form to cells, and what is refused before any of them runs."""
 
 import pytest
+from toy_experiment import TROUBLES
 
 from nsn_ref.errors import DataError, OptionError
 from nsn_ref.experiments.code_version import code_version
@@ -23,8 +24,8 @@ def test_cells_and_seeds(toy):
 def test_options_replace_those_of_every_cell(toy):
     tasks = plan(toy, "full", seeds=1, options={"pause": 0.5})
     assert [task.cell.options["pause"] for task in tasks] == [0.5] * 4
-    (only,) = plan(toy, "full", seeds=1, options={"rank": 2})  # four cells have become one
-    assert only.cell.options == {"rank": 2, "pause": 0.0, "trouble": "none"}
+    (only,) = plan(toy, "full", seeds=1, options={"rank": 2, "pause": 0.5})  # four cells have become one
+    assert only.cell.options == {"rank": 2, "pause": 0.5} | dict.fromkeys(TROUBLES, False)
 
 
 def test_data(toy):
@@ -57,15 +58,34 @@ def test_an_experiment_without_data(toy, monkeypatch):
         ({"seeds": [1, 1]}, r"toy: seeds is \[1, 1\], expected different integers"),
         ({"seeds": [-1]}, "toy: seed is -1"),
         ({"seeds": ["1"]}, "toy: seed is '1'"),
-        ({"options": {"ranks": 3}}, "toy: option is 'ranks', expected one of 'pause', 'rank', 'trouble'"),
+        ({"options": {"ranks": 3}}, "toy: option is 'ranks', expected one of 'exit', 'nan', 'pause', 'raise', 'rank'"),
         ({"options": {"rank": "3"}}, "toy: rank is '3', expected a value as 1"),
         ({"options": {"rank": True}}, "toy: rank is True"),
+        ({"options": {"rank": 0}}, "toy: rank is 0, expected a value as 1"),
+        ({"options": {"rank": 2.0}}, "toy: rank is 2.0, expected a value as 1"),
         ({"options": {"pause": [1.0]}}, r"toy: pause is \[1.0\]"),
+        ({"options": {"pause": -0.1}}, "toy: pause is -0.1, expected a value as 0.0"),
+        ({"options": {"pause": float("nan")}}, "toy: pause is nan"),
     ],
 )
 def test_refusals(toy, options, message):
     with pytest.raises(OptionError, match=message):
         plan(toy, **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("truncation", {"model": "nset"}, "truncation: model is 'nset', expected one of 'nested', 'specialist'"),
+        ("ablation", {"row": 3}, "ablation: row is 3, expected one of 'one cross-entropy', "),
+        ("cost", {"hidden": [16, "16"]}, r"cost: hidden is \[16, '16'\], expected a value as \[16, 16\]"),
+        ("cost", {"hidden": [16, 0]}, r"cost: hidden is \[16, 0\]"),
+        ("decoder", {"sizes": {"hidden": 16}}, "decoder: sizes is {'hidden': 16}, expected a value as {'hidden': 16, "),
+    ],
+)
+def test_values_that_no_cell_could_have(name, options, message):
+    with pytest.raises(OptionError, match=message):
+        plan(name, "smoke", options=options)
 
 
 def test_unknown_experiments():

@@ -74,7 +74,7 @@ def test_an_option_that_is_a_list_is_one_value(spec, monkeypatch):
     import toy_experiment
 
     def cells(form):
-        return [{"rank": 1, "pause": 0.0, "trouble": "none", "widths": [3, 5]}]
+        return [{"rank": 1, "pause": 0.0, "widths": [3, 5]}]
 
     changed = dataclasses.replace(toy_experiment.EXPERIMENT, cells=cells)
     monkeypatch.setattr(toy_experiment, "EXPERIMENT", changed)
