@@ -132,15 +132,17 @@ def _table(report):
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=f"port {escape(report.port)}", title_justify="left", box=box.SIMPLE_HEAD)
-    made = rows(report)
+    made, counts = rows(report), ("cases", "passed", "failed", "not_covered", "undecided")
+    counts = [name for name in counts if any(getattr(row, name) for row in made)]
+    slim = {"box": box.SIMPLE_HEAD, "padding": (0, 1, 0, 0), "show_edge": False}  # to fit into 80 columns
+    table = Table(title=f"port {escape(report.port)}", title_justify="left", **slim)
     table.add_column("operation", no_wrap=True, min_width=max(len(row.name) for row in made))
-    for column in ("cases", "passed", "failed", "uncovered", "undecided", "rho", "verdict"):
-        table.add_column(column, justify="right")
+    for column in (*counts, "rho", "verdict"):
+        table.add_column(column.replace("not_covered", "absent"), justify="right")
     for row in made:
         style = {"FAIL": "red", "not covered": "dim"}.get(row.verdict)
-        numbers = map(str, (row.cases, row.passed, row.failed, row.not_covered, row.undecided))
-        table.add_row(row.name, *numbers, shown_rho(row.rho), row.verdict, style=style)
+        numbers = [str(getattr(row, name)) for name in counts]
+        table.add_row(row.name, *numbers, shown_rho(row.rho), row.verdict.replace("not covered", "-"), style=style)
     return table
 
 

@@ -85,6 +85,21 @@ def test_nan_is_reported_and_written_as_json(nsn, port_file, tmp_path):
     assert (tensor["got"], tensor["rho"], tensor["passed"]) == ("nan", "inf", False)
 
 
+def test_the_table_fits_into_80_columns(nsn, port_file, monkeypatch):
+    """That of a port that fails some cases, passes others and leaves out the rest."""
+    monkeypatch.setenv("COLUMNS", "80")
+    source = NUMPY_PORT.read_text() + (
+        "\n\nunchanged = run\n\n\ndef run(op, inputs, attrs):\n    if inputs['A'].dtype == 'bfloat16':\n"
+        "        raise NotImplementedError\n    outputs = unchanged(op, inputs, attrs)\n"
+        "    return {} if inputs['A'].dtype == 'float16' else outputs\n"
+    )
+    status, out, _ = nsn("golden", "check", port_file(source), "--op", "residual*")
+    assert status == 1 and "…" not in out
+    heading, row, *_ = (line.split() for line in out.splitlines() if line.startswith(("operation ", "residual_")))
+    assert heading == ["operation", "cases", "passed", "failed", "absent", "rho", "verdict"]
+    assert row[0] == "residual_orthogonality_forward" and row[-1] == "FAIL" and "0" not in row[1:5]
+
+
 def test_status_1_for_what_is_required_but_not_covered(nsn, port_file):
     status, out, _ = nsn("golden", "check", port_file(ABSENT))
     assert status == 1 and "a port that covers nothing does not pass" in out
