@@ -40,7 +40,8 @@ def adapt(
     Example: [bold]nsn-ref adapt MODEL --out DIR --layers mlp,attention --whiten --text corpus.txt[/bold]
     """
     from nsn_ref.cli.console import console, say, steps
-    from nsn_ref.cli.decoders import numbers, read_text
+    from nsn_ref.cli.decoders import read_text
+    from nsn_ref.cli.parsing import numbers
     from nsn_ref.errors import OptionError
     from nsn_ref.hf import read_config
     from nsn_ref.surgery import adapt as surgery

@@ -69,7 +69,7 @@ def named_ranks(decoder, facts, ranks=None, budgets=None):
     ------
     OptionError, RankError
     """
-    from nsn_ref.cli.parsing import integers
+    from nsn_ref.cli.parsing import integers, numbers
     from nsn_ref.surgery.chain import rank_within
 
     if not decoder.nested_layers:
@@ -87,19 +87,6 @@ def named_ranks(decoder, facts, ranks=None, budgets=None):
     for rank in named.values():
         decoder.layer_ranks(rank, "--ranks")
     return named
-
-
-def numbers(option, text):
-    """A list of numbers separated by commas.
-
-    Raises
-    ------
-    OptionError
-    """
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError:
-        raise OptionError(f"{option} is {text!r}, expected numbers separated by commas") from None
 
 
 def operations(engine):

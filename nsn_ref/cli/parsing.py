@@ -10,10 +10,17 @@ def integers(option, text):
     ------
     OptionError
     """
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise OptionError(f"{option} is {text!r}, expected integers separated by commas") from None
+    return _listed(option, text, int, "integers")
+
+
+def numbers(option, text):
+    """A list of numbers separated by commas.
+
+    Raises
+    ------
+    OptionError
+    """
+    return _listed(option, text, float, "numbers")
 
 
 def variants(option, text, R):
@@ -28,3 +35,10 @@ def variants(option, text, R):
     if text == "powers":
         return tuple(2**i for i in range(max(R - 1, 0).bit_length())) or None
     return tuple(integers(option, text))
+
+
+def _listed(option, text, kind, what):
+    try:
+        return [kind(part) for part in text.split(",")]
+    except ValueError:
+        raise OptionError(f"{option} is {text!r}, expected {what} separated by commas") from None

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import nsn_ref
 from nsn_ref.files import sha256
 
-PAGE = "_page"  # how the name of a module ends that says how results look, not what they are
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
 
 
@@ -24,9 +23,9 @@ class Source(NamedTuple):
 def code_version(module):
     """The package's version, and a digest of every module that a module's import statements reach.
 
-    Reached are modules of this package, those that functions import when they are called among them; not reached are
-    pages, and the `__init__` of a package of which only modules are imported. Comments, docstrings and layout do not
-    count. Python describes a parsed source anew now and then, so another version of Python may tell another digest.
+    Reached are modules of this package, those that functions import when they are called among them; not reached is
+    the `__init__` of a package of which only modules are imported. Comments, docstrings and layout do not count.
+    Python describes a parsed source anew now and then, so another version of Python may tell another digest.
 
     Parameters
     ----------
@@ -54,7 +53,7 @@ def reached(module):
         name = left.pop()
         if name not in sources:
             sources[name] = _source(_path(name).read_bytes())
-            left += [each for each in sources[name].imports if not each.endswith(PAGE)]
+            left += sources[name].imports
     return sources
 
 

@@ -94,6 +94,8 @@ def made(name, x, y, *, one_unit):
     if not np.isfinite(x).all():
         row, column = np.argwhere(~np.isfinite(x))[0]
         raise DataError(f"{name}: x has {x[row, column]} in row {row}, column {column}, expected finite numbers")
+    if y.dtype.kind == "U" and (missing := np.isin(np.char.lower(np.char.strip(y)), MISSING)).any():
+        raise DataError(f"{name}: y has {str(y[missing][0])!r} in row {missing.argmax()}, expected a label")
     values, numbered, counts = np.unique(y, return_inverse=True, return_counts=True)
     if len(values) < 2:
         raise DataError(f"{name}: y has the class {values[0]!s} only, expected at least two")

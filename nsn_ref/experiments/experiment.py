@@ -23,8 +23,7 @@ class Page(NamedTuple):
 class Experiment:
     """One table or figure.
 
-    A module of an experiment names it ``EXPERIMENT``. Its page is best written in a module of its own whose name ends
-    in ``_page``, imported where it is called: a change there does not make the records old (see `code_version`).
+    A module of an experiment names it ``EXPERIMENT``.
 
     Parameters
     ----------
@@ -46,10 +45,11 @@ class Experiment:
     run : callable
         ``run(data, options, seed)``: a dict of what JSON can hold, the result of one cell. It depends on its arguments
         alone, but for the entry ``"seconds"`` at its top (a number or a dict of them), which is recorded apart.
-    page : callable
+    page : callable, optional
         ``page(records)``: a `Page`. Each record is a dict with ``"options"``, ``"seed"``, ``"result"`` (without its
         ``"seconds"``), ``"seconds"`` (None if the cell gave none), ``"wall_seconds"`` and ``"data"`` (name); ordered as
-        `cells`, the seeds of a cell together.
+        `cells`, the seeds of a cell together. Default: `page` of the module that is named as that of `run`, with
+        ``_page`` behind it; a change there does not make the records old (see `code_version`).
     data : str, optional
         The data set unless another is asked for; None: the experiment takes none, and `run` is given None.
     load : callable, optional
@@ -64,6 +64,6 @@ class Experiment:
     cells: Callable
     seeds: dict
     run: Callable
-    page: Callable
+    page: Callable | None = None
     data: str | None = "digits"
     load: Callable = load

@@ -4,6 +4,7 @@
 """
 
 import json
+from importlib import import_module
 from pathlib import Path
 
 from nsn_ref.analysis.plots import png
@@ -68,19 +69,11 @@ def read_results(path):
 
 
 def write_page(path):
-    """Write the page of ``NAME.jsonl`` and its figures beside it.
-
-    Returns
-    -------
-    list of Path
-
-    Raises
-    ------
-    FileError
-    """
+    """Write the page of ``NAME.jsonl`` and its figures beside it; their paths."""
     facts, records = read_results(path)
     chosen = experiment(facts["experiment"])
-    page = chosen.page([_for_page(record, facts) for record in records])
+    write = chosen.page or import_module(f"{chosen.run.__module__}_page").page
+    page = write([_for_page(record, facts) for record in records])
     contents = {name: png(figure) for name, figure in page.figures.items()}
     contents[f"{chosen.name}.md"] = PAGE.format(
         title=chosen.title,

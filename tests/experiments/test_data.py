@@ -142,6 +142,8 @@ def test_csv_without_rows(tmp_path):
         (lambda x, y: (x, y.astype(float)), "y has dtype float64"),
         (lambda x, y: (np.where(np.arange(3) == 1, np.nan, x), y), "x has nan in row 0, column 1"),
         (lambda x, y: (x, y * 0 + 4), "y has the class 4 only"),
+        (lambda x, y: (x, np.where(np.arange(29) == 7, " ", "ab")), "y has ' ' in row 7, expected a label"),
+        (lambda x, y: (x, np.where(np.arange(29) == 7, "NaN", "ab")), "y has 'NaN' in row 7, expected a label"),
         (lambda x, y: (x, np.minimum(np.arange(29), 25)), "class 0 has 1 rows, expected at least 5"),
     ],
 )

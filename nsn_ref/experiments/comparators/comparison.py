@@ -51,13 +51,6 @@ def run(data, options, seed):
     }
 
 
-def page(records):
-    """See `comparison_page`."""
-    from nsn_ref.experiments.comparators.comparison_page import page
-
-    return page(records)
-
-
 EXPERIMENT = Experiment(
     name="comparators",
     title="NSN and its rivals",
@@ -66,5 +59,4 @@ EXPERIMENT = Experiment(
     cells=cells,
     seeds={"smoke": 2, "quick": 5, "full": 15},
     run=run,
-    page=page,
 )

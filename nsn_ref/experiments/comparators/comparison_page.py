@@ -6,16 +6,7 @@ from nsn_ref.experiments.comparators.figure_page import figure
 from nsn_ref.experiments.comparators.latency import ROWS
 from nsn_ref.experiments.comparators.methods import METHODS
 from nsn_ref.experiments.experiment import Page
-from nsn_ref.experiments.paper.tables import (
-    at_ranks,
-    choices,
-    difference,
-    interval,
-    mean,
-    percent,
-    table,
-    values,
-)
+from nsn_ref.experiments.tables import at_ranks, choices, difference, interval, mean, percent, table, values
 
 PAGE = """Data: {data}. Hidden widths {hidden}, {epochs} epochs, {splits} splits of a repeated stratified 5-fold
 cross-validation. [Each method has a page](../comparators/index.md): its rule, its source, and what of it is ours.

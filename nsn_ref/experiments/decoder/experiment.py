@@ -140,13 +140,6 @@ def _text(tokens):
     return bytes(tokens.astype(np.uint8)).decode(errors="replace")
 
 
-def page(records):
-    """See `decoder_page`."""
-    from nsn_ref.experiments.decoder.decoder_page import page
-
-    return page(records)
-
-
 EXPERIMENT = Experiment(
     name="decoder",
     title="A decoder at every rank",
@@ -155,7 +148,6 @@ EXPERIMENT = Experiment(
     cells=cells,
     seeds={"smoke": 1, "quick": 1, "full": 3},
     run=run,
-    page=page,
     data=TOPICS,
     load=load_text,
 )

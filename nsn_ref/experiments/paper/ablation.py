@@ -42,13 +42,6 @@ def run(data, options, seed):
     }
 
 
-def page(records):
-    """See `ablation_page`."""
-    from nsn_ref.experiments.paper.ablation_page import page
-
-    return page(records)
-
-
 EXPERIMENT = Experiment(
     name="ablation",
     title="What the objective is made of",
@@ -57,5 +50,4 @@ EXPERIMENT = Experiment(
     cells=cells,
     seeds=SEEDS,
     run=run,
-    page=page,
 )

@@ -4,7 +4,8 @@ from nsn_ref.experiments.experiment import Page
 from nsn_ref.experiments.paper import printed
 from nsn_ref.experiments.paper.averages import HEAD, cells_of, gaps_of, scores_of
 from nsn_ref.experiments.paper.figures import dots
-from nsn_ref.experiments.paper.tables import choices, interval, listed, mean, setting, table
+from nsn_ref.experiments.paper.setting import setting
+from nsn_ref.experiments.tables import choices, interval, listed, mean, table
 
 BASE = "two cross-entropies"
 PAGE = """{setting}

@@ -1,6 +1,6 @@
 """Accuracies as Table 1 averages them: at the highest rank, over the trained and over the interpolated ranks."""
 
-from nsn_ref.experiments.paper.tables import average, difference, interval, percent, values
+from nsn_ref.experiments.tables import average, difference, interval, percent, values
 
 HEAD = ("highest", "trained", "difference", "interpolated", "difference")
 

@@ -48,13 +48,6 @@ def scores(score, layers, ranks):
     return [[float(np.mean([score(A, B, r, other) for A, B in layers])) for other in ranks] for r in ranks]
 
 
-def page(records):
-    """See `containment_page`."""
-    from nsn_ref.experiments.paper.containment_page import page
-
-    return page(records)
-
-
 EXPERIMENT = Experiment(
     name="containment",
     title="Is the image at one rank contained in that at another?",
@@ -63,5 +56,4 @@ EXPERIMENT = Experiment(
     cells=cells,
     seeds=SEEDS | {"quick": 5},
     run=run,
-    page=page,
 )

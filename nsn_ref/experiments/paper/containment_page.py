@@ -4,7 +4,8 @@ import numpy as np
 
 from nsn_ref.experiments.experiment import Page
 from nsn_ref.experiments.paper.containment import MODELS, SCORES
-from nsn_ref.experiments.paper.tables import choices, setting, table, values
+from nsn_ref.experiments.paper.setting import setting
+from nsn_ref.experiments.tables import choices, table, values
 
 PAGE = """{setting}
 

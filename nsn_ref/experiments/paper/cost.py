@@ -89,13 +89,6 @@ def _inference(net, data, options, seed):
     return {name: float(np.median(each[PASSES:])) for name, each in times.items()}
 
 
-def page(records):
-    """See `cost_page`."""
-    from nsn_ref.experiments.paper.cost_page import page
-
-    return page(records)
-
-
 EXPERIMENT = Experiment(
     name="cost",
     title="Seconds against FLOPs",
@@ -104,5 +97,4 @@ EXPERIMENT = Experiment(
     cells=cells,
     seeds={"smoke": 2, "quick": 5, "full": 10},
     run=run,
-    page=page,
 )

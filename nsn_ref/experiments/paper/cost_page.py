@@ -6,7 +6,7 @@ from nsn_ref.analysis.plots import draw_line, new_figure
 from nsn_ref.experiments.experiment import Page
 from nsn_ref.experiments.paper.cost import ROWS
 from nsn_ref.experiments.paper.recipe import SETTINGS
-from nsn_ref.experiments.paper.tables import table
+from nsn_ref.experiments.tables import table
 
 HEAD = ["rank", "FLOPs / dense", "inference", "/ dense", "multiplied out", "/ dense", "step at this rank", "/ dense"]
 PAGE = """Medians over {seeds} repetitions, milliseconds. Inference takes {rows} rows; "multiplied out" runs W_r in

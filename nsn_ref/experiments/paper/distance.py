@@ -67,13 +67,6 @@ def mean_cosine(net, params, standard, rank):
     return float(np.mean(cosines))
 
 
-def page(records):
-    """See `distance_page`."""
-    from nsn_ref.experiments.paper.distance_page import page
-
-    return page(records)
-
-
 EXPERIMENT = Experiment(
     name="distance",
     title="Distance from standard fine-tuning",
@@ -82,5 +75,4 @@ EXPERIMENT = Experiment(
     cells=cells,
     seeds=SEEDS,
     run=run,
-    page=page,
 )

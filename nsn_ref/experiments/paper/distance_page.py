@@ -3,7 +3,8 @@
 from nsn_ref.experiments.experiment import Page
 from nsn_ref.experiments.paper.distance import FINE
 from nsn_ref.experiments.paper.figures import against_rank
-from nsn_ref.experiments.paper.tables import at_ranks, choices, difference, interval, mean, setting, table, values
+from nsn_ref.experiments.paper.setting import setting
+from nsn_ref.experiments.tables import at_ranks, choices, difference, interval, mean, table, values
 
 PAGE = """{setting}
 

@@ -67,13 +67,6 @@ def order(A, B, ranks):
     return {kind: non_increasing_share(each) for kind, each in kinds.items()}
 
 
-def page(records):
-    """See `energy_page`."""
-    from nsn_ref.experiments.paper.energy_page import page
-
-    return page(records)
-
-
 EXPERIMENT = Experiment(
     name="energy",
     title="Are components ordered by size?",
@@ -82,5 +75,4 @@ EXPERIMENT = Experiment(
     cells=cells,
     seeds=SEEDS,
     run=run,
-    page=page,
 )

@@ -4,7 +4,8 @@ import numpy as np
 
 from nsn_ref.analysis.plots import draw_line, new_figure
 from nsn_ref.experiments.experiment import Page
-from nsn_ref.experiments.paper.tables import choices, difference, interval, setting, table, values
+from nsn_ref.experiments.paper.setting import setting
+from nsn_ref.experiments.tables import choices, difference, interval, table, values
 
 KINDS = ("norm of a", "norm of b", "energy", "energy, bands")
 PAGE = """{setting}

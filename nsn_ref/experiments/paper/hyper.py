@@ -40,13 +40,6 @@ def run(data, options, seed):
     return {"accuracy": accuracies(trained, rows, sorted({*trained_ranks(R), *untrained_ranks(R)}))}
 
 
-def page(records):
-    """See `hyper_page`."""
-    from nsn_ref.experiments.paper.hyper_page import page
-
-    return page(records)
-
-
 EXPERIMENT = Experiment(
     name="hyper",
     title="The largest rank, the trained ranks and the anchor",
@@ -55,5 +48,4 @@ EXPERIMENT = Experiment(
     cells=cells,
     seeds=SEEDS,
     run=run,
-    page=page,
 )

@@ -3,18 +3,8 @@
 from nsn_ref.experiments.experiment import Page
 from nsn_ref.experiments.paper.figures import dots
 from nsn_ref.experiments.paper.hyper import BASE
-from nsn_ref.experiments.paper.tables import (
-    average,
-    choices,
-    difference,
-    interval,
-    listed,
-    mean,
-    percent,
-    setting,
-    table,
-    values,
-)
+from nsn_ref.experiments.paper.setting import setting
+from nsn_ref.experiments.tables import average, choices, difference, interval, listed, mean, percent, table, values
 
 PAGE = """{setting}
 

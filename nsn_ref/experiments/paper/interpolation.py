@@ -36,13 +36,6 @@ def run(data, options, seed):
     return {"accuracy": accuracies(trained, rows, range(1, options["R"] + 1))}
 
 
-def page(records):
-    """See `interpolation_page`."""
-    from nsn_ref.experiments.paper.interpolation_page import page
-
-    return page(records)
-
-
 EXPERIMENT = Experiment(
     name="interpolation",
     title="Ranks that training never saw",
@@ -51,5 +44,4 @@ EXPERIMENT = Experiment(
     cells=cells,
     seeds=SEEDS,
     run=run,
-    page=page,
 )

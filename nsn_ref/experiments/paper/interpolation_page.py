@@ -4,18 +4,8 @@ from nsn_ref.experiments.experiment import Page
 from nsn_ref.experiments.paper import printed
 from nsn_ref.experiments.paper.figures import against_rank
 from nsn_ref.experiments.paper.recipe import trained_ranks
-from nsn_ref.experiments.paper.tables import (
-    at_ranks,
-    average,
-    choices,
-    difference,
-    interval,
-    mean,
-    percent,
-    setting,
-    table,
-    values,
-)
+from nsn_ref.experiments.paper.setting import setting
+from nsn_ref.experiments.tables import at_ranks, average, choices, difference, interval, mean, percent, table, values
 
 PAGE = """{setting}
 

@@ -31,13 +31,6 @@ def run(data, options, seed):
     }
 
 
-def page(records):
-    """See `log_variance_page`."""
-    from nsn_ref.experiments.paper.log_variance_page import page
-
-    return page(records)
-
-
 EXPERIMENT = Experiment(
     name="log-variance",
     title="Learned log-variances",
@@ -46,5 +39,4 @@ EXPERIMENT = Experiment(
     cells=cells,
     seeds=SEEDS,
     run=run,
-    page=page,
 )

@@ -7,7 +7,8 @@ import numpy as np
 from nsn_ref.analysis.plots import draw_line, new_figure
 from nsn_ref.experiments.experiment import Page
 from nsn_ref.experiments.paper import printed
-from nsn_ref.experiments.paper.tables import choices, mean, setting, table, values
+from nsn_ref.experiments.paper.setting import setting
+from nsn_ref.experiments.tables import choices, mean, table, values
 
 PAGE = """{setting}
 

@@ -52,13 +52,6 @@ def problem(seed):
     return (U * SINGULAR_VALUES) @ V.T, x * np.sqrt(ROWS)
 
 
-def page(records):
-    """See `oracle_page`."""
-    from nsn_ref.experiments.paper.oracle_page import page
-
-    return page(records)
-
-
 EXPERIMENT = Experiment(
     name="oracle",
     title="Linear training against the truncated SVD",
@@ -67,6 +60,5 @@ EXPERIMENT = Experiment(
     cells=cells,
     seeds={"smoke": 2, "quick": 5, "full": 10},
     run=run,
-    page=page,
     data=None,
 )

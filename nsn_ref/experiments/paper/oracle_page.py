@@ -5,7 +5,7 @@ import numpy as np
 from nsn_ref.analysis.plots import draw_line, new_figure
 from nsn_ref.experiments.experiment import Page
 from nsn_ref.experiments.paper.oracle import D_IN, D_OUT, TRAININGS, R
-from nsn_ref.experiments.paper.tables import choices, table, values
+from nsn_ref.experiments.tables import choices, table, values
 
 PAGE = """One nested layer, {d_out} x {d_in} with R = {R}, is trained to give W x for white inputs x, {steps} steps,
 mean over {seeds} draws of W, x and the start. Its loss at rank r is norm_F(W_r - W)^2 / {d_out}, at least the sum of

@@ -49,13 +49,6 @@ def alignment(x, y):
     return float(np.sum((x.T @ y) ** 2) / norm) if norm > 0 else 0.0
 
 
-def page(records):
-    """See `similarity_page`."""
-    from nsn_ref.experiments.paper.similarity_page import page
-
-    return page(records)
-
-
 EXPERIMENT = Experiment(
     name="similarity",
     title="How alike neighbouring layers are",
@@ -64,5 +57,4 @@ EXPERIMENT = Experiment(
     cells=cells,
     seeds=SEEDS,
     run=run,
-    page=page,
 )

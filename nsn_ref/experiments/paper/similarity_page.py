@@ -2,7 +2,8 @@
 
 from nsn_ref.experiments.experiment import Page
 from nsn_ref.experiments.paper.figures import against_rank
-from nsn_ref.experiments.paper.tables import choices, difference, interval, mean, setting, table, values
+from nsn_ref.experiments.paper.setting import setting
+from nsn_ref.experiments.tables import choices, difference, interval, mean, table, values
 
 KINDS = ("cosine", "centred alignment")
 PAGE = """{setting}

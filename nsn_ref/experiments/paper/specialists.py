@@ -32,13 +32,6 @@ def run(data, options, seed):
     return {"accuracy": accuracies(trained, rows, [1])["1"], "flops": dense_flops(net), "width": width}
 
 
-def page(records):
-    """See `specialists_page`."""
-    from nsn_ref.experiments.paper.specialists_page import page
-
-    return page(records)
-
-
 EXPERIMENT = Experiment(
     name="specialists-vs-nsn",
     title="Dense networks of equal FLOPs and one nested network",
@@ -47,5 +40,4 @@ EXPERIMENT = Experiment(
     cells=cells,
     seeds=SEEDS,
     run=run,
-    page=page,
 )

@@ -26,13 +26,6 @@ def run(data, options, seed):
     return {"accuracy": accuracies(trained, rows, [r for r in trained_ranks(options["R"]) if r <= own])}
 
 
-def page(records):
-    """See `truncation_page`."""
-    from nsn_ref.experiments.paper.truncation_page import page
-
-    return page(records)
-
-
 EXPERIMENT = Experiment(
     name="truncation",
     title="Specialists, truncation and one nested network",
@@ -41,5 +34,4 @@ EXPERIMENT = Experiment(
     cells=cells,
     seeds=SEEDS,
     run=run,
-    page=page,
 )

@@ -3,7 +3,8 @@
 from nsn_ref.experiments.experiment import Page
 from nsn_ref.experiments.paper import printed
 from nsn_ref.experiments.paper.figures import against_rank
-from nsn_ref.experiments.paper.tables import (
+from nsn_ref.experiments.paper.setting import setting
+from nsn_ref.experiments.tables import (
     at_ranks,
     difference,
     extremes,
@@ -11,7 +12,6 @@ from nsn_ref.experiments.paper.tables import (
     mean,
     percent,
     printed_at,
-    setting,
     table,
     values,
 )

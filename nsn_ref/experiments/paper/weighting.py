@@ -83,13 +83,6 @@ def _fit(data, rows, options, seed, **changes):
     return Network(nested_net(data, options), last["params"]), None
 
 
-def page(records):
-    """See `weighting_page`."""
-    from nsn_ref.experiments.paper.weighting_page import page
-
-    return page(records)
-
-
 EXPERIMENT = Experiment(
     name="weighting",
     title="How the losses are weighed",
@@ -98,5 +91,4 @@ EXPERIMENT = Experiment(
     cells=cells,
     seeds=SEEDS,
     run=run,
-    page=page,
 )

@@ -3,7 +3,8 @@
 from nsn_ref.experiments.experiment import Page
 from nsn_ref.experiments.paper.averages import HEAD, cells_of, gaps_of, scores_of
 from nsn_ref.experiments.paper.figures import dots
-from nsn_ref.experiments.paper.tables import choices, listed, mean, setting, table, values
+from nsn_ref.experiments.paper.setting import setting
+from nsn_ref.experiments.tables import choices, listed, mean, table, values
 
 BASE = "Eq. 3"
 PAGE = """{setting}
