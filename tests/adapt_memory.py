@@ -3,7 +3,8 @@
     python tests/adapt_memory.py FOLDER [OPTIONS AS JSON]
 
 FOLDER is for the generated model and what is written; both are removed. Prints the growth of resident memory over
-what the imports took, and 1.5 times the largest factorised layer + 300 MB, the most that is allowed.
+what the imports took, and 1.5 times the largest factorised layer + 300 MB, the most that is allowed. Beside the options
+of `adapt` there is "sequences": so many of the context's length to whiten with.
 """
 
 import json
@@ -43,9 +44,12 @@ def growth(folder, out, options):
     """Bytes that `adapt` added to the peak of this process."""
     from nsn_ref.surgery.adapt import adapt
 
+    count = options.pop("sequences", None)
+    shape = None if count is None else (count, SIZES["context"])
+    tokens = None if shape is None else np.random.default_rng(0).integers(0, SIZES["vocabulary"], shape)
     np.linalg.svd(np.ones((2, 2)))  # loads the library
     before = resident("VmRSS")
-    adapt(folder, out, **options)
+    adapt(folder, out, tokens=tokens, **options)
     return resident("VmHWM") - before
 
 

@@ -3,6 +3,8 @@
 import dataclasses
 import math
 import platform
+import tempfile
+from pathlib import Path
 
 import numpy as np
 
@@ -14,7 +16,6 @@ from nsn_ref.hf.stream import Lazy, whole
 from nsn_ref.surgery.chain import check_budgets, error_candidates, rank_chain
 from nsn_ref.surgery.choice import choose_layers, components, rank_rule
 from nsn_ref.surgery.eigen import spectrum
-from nsn_ref.surgery.factorise import gram_root
 from nsn_ref.surgery.folder import write_into
 from nsn_ref.surgery.grams import InputGrams
 from nsn_ref.surgery.layer import METHODS, factorise_layer
@@ -73,60 +74,40 @@ def adapt(
     checks.integer("adapt", "seed", seed, 0)
     model, rule = ModelFolder(folder), rank_rule(ranks)
     keys = choose_layers(model.config, layers)
-    plan = Surgeon(model, method, tokens, seed, progress)
-    nested = tuple((key, plan.components(rule, key)) for key in keys)
-    config = dataclasses.replace(model.config, nested=nested)
-    surgeon = Surgeon(model, method, tokens, seed, progress)
-    check_budgets("adapt", config, budgets)
+    check_budgets("adapt", _nested(model, dict.fromkeys(keys, 1)), budgets)
     options = {"layers": layers, "ranks": str(ranks), "method": method, "seed": seed, "whitened": _calibration(tokens)}
-    facts = {"provenance": _provenance(model) | options, "layers": surgeon.reports}
-
-    def finish():  # when all layers are factorised
-        return facts | {"chain": rank_chain(config, error_candidates(surgeon.reports), budgets) if budgets else []}
-
-    with new_folder(out) as new:
-        return write_into(new, config, _tensors(model, config, surgeon), finish, folder)
+    with new_folder(out) as new, tempfile.TemporaryDirectory(prefix="factors", dir=new) as scratch:
+        surgeon = Surgeon(model, keys, rule, method, tokens, seed, Path(scratch))
+        for key in keys:
+            progress(key)
+            surgeon.factorise(key)
+        config = _nested(model, {key: report["R"] for key, report in surgeon.reports.items()})
+        chain = rank_chain(config, error_candidates(surgeon.reports), budgets) if budgets else []
+        facts = {"provenance": _provenance(model) | options, "layers": surgeon.reports, "chain": chain}
+        return write_into(new, config, _tensors(model, config, surgeon), facts, folder)
 
 
 class Surgeon:
-    """Factorises layers as they are asked for, in the order of the pass, and remembers the last."""
+    """Factorises layers in the order of the pass; factors go to a folder, and what is known of them to `reports`."""
 
-    def __init__(self, model, method, tokens, seed, progress):
-        self.model, self.method, self.progress = model, method, progress
+    def __init__(self, model, keys, rule, method, tokens, seed, folder):
+        self.model, self.rule, self.method, self.folder = model, rule, method, folder
         self.rng = np.random.default_rng(seed)
         self.grams = None
+        if rule.kind != "energy":  # a rank that some layer lacks is refused before any work
+            for key in keys:
+                self._components(key)
         if tokens is not None:
-            self.grams = InputGrams(model.config, self.read, tokens, self.dtype("embedding.E"))
+            self.grams = InputGrams(model.config, keys, self.read, tokens, self.dtype("embedding.E"), folder)
         self.reports = {}
-        self.last = None, None
 
-    def factors(self, key, R):
-        """The factors of a layer; A and B are asked for one after the other."""
-        if self.last[0] != key:
-            self.last = None, None  # two pairs of factors are not held at once
-            self.last = key, self._factorise(key, R)
-        return self.last[1]
-
-    def components(self, rule, key):
-        """How many components a layer keeps."""
-        d_in, d_out, _ = self.model.config.linear_layers[key]
-        return components(rule, key, d_in, d_out, lambda: spectrum(self.read(f"{key}.W"), self._root(key)))
-
-    def read(self, name):
-        """A parameter in the dtype that is computed in."""
-        return self.model.read(name, self.dtype(name))
-
-    def dtype(self, name):
-        """float64 where the file has it, else float32."""
-        return np.promote_types(np.float32, self.model.dtype(name))
-
-    def _root(self, key):
-        return None if self.grams is None else gram_root("adapt", self.grams[key])[0]
-
-    def _factorise(self, key, R):
-        self.progress(key)
-        gram = None if self.grams is None else self.grams[key]
-        found = factorise_layer(self.read(f"{key}.W"), R, self.rng, method=self.method, gram=gram)
+    def factorise(self, key):
+        """Factorise one layer."""
+        W, gram = self.read(f"{key}.W"), None if self.grams is None else self.grams[key]
+        R = self._components(key, lambda: spectrum(W, gram))
+        found = factorise_layer(W, R, self.rng, method=self.method, gram=gram)
+        for leaf in "AB":
+            np.save(self._path(f"{key}.{leaf}"), getattr(found, leaf))
         at = np.unique(np.linspace(1, R, min(R, GRID)).round().astype(int))
         self.reports[key] = {
             "R": R,
@@ -136,11 +117,33 @@ class Surgeon:
             "ranks": at.tolist(),
             "errors": found.errors[at - 1].tolist(),
         }
-        return found
+
+    def factor(self, name):
+        """A factor that was found, mapped."""
+        return np.load(self._path(name), mmap_mode="r")
+
+    def read(self, name):
+        """A parameter in the dtype that is computed in."""
+        return self.model.read(name, self.dtype(name))
+
+    def dtype(self, name):
+        """float64 where the file has it, else float32."""
+        return np.promote_types(np.float32, self.model.dtype(name))
+
+    def _components(self, key, singular_values=None):
+        d_in, d_out, _ = self.model.config.linear_layers[key]
+        return components(self.rule, key, d_in, d_out, singular_values)
+
+    def _path(self, name):
+        return self.folder / f"{name}.npy"
+
+
+def _nested(model, components):
+    return dataclasses.replace(model.config, nested=tuple(components.items()))
 
 
 def _tensors(model, config, surgeon):
-    """The parameters of the nested decoder, in order, each made when its turn comes."""
+    """The parameters of the nested decoder, in order, each read when its turn comes."""
     from nsn_ref.nets.decoder import Decoder
 
     nested = dict(config.nested)
@@ -148,7 +151,7 @@ def _tensors(model, config, surgeon):
     def tensor(name, shape):
         key, _, leaf = name.rpartition(".")
         if key in nested and leaf in "AB":
-            return whole(shape, surgeon.dtype(f"{key}.W"), lambda: getattr(surgeon.factors(key, nested[key]), leaf))
+            return whole(shape, surgeon.dtype(f"{key}.W"), lambda: surgeon.factor(name))
         if name == "s":
             return whole(shape, np.float32, lambda: np.zeros(shape))
         return Lazy(shape, model.dtype(name), lambda: model.blocks(name))

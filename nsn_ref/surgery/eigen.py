@@ -8,23 +8,27 @@ the largest. That is below the rounding of factors in float32.
 import numpy as np
 
 from nsn_ref import checks
-from nsn_ref.surgery.factorise import fix_signs
-from nsn_ref.surgery.randomised import ROWS, row_blocks, times
+from nsn_ref.surgery.factorise import fix_signs, gram_root
+from nsn_ref.surgery.randomised import ROWS, balancing, row_blocks, times, weighing
 
 
-def factorise_eigen(W, R, root=None, inverse=None):
+def factorise_eigen(W, R, gram=None):
     """Factors of the best matrices of every rank, as `factorise_svd` or `factorise_whitened` gives them.
 
     With V the eigenvectors of W^T W, W_r = W V_r V_r^T: every W_r is a projection, and all components give W, however
     small the singular values are. With more columns than rows, the same with U of W W^T.
+
+    Whitened, with G = S S^T: V are the eigenvectors of S^T W^T W S and W_r = W S V_r V_r^T S^-1. With more columns than
+    rows, U are those of W G W^T and W_r = U_r U_r^T W: no root of G is taken, which would be larger than W.
 
     Parameters
     ----------
     W : ndarray, shape (d_out, d_in)
         float32 or float64.
     R : int, in 1..min(d_in, d_out)
-    root, inverse : ndarray, shape (d_in, d_in), optional
-        S with S S^T the Gram matrix of the layer's inputs, and its inverse: then the factors are the whitened ones.
+    gram : ndarray, shape (d_in, d_in), optional
+        The sum of x x^T over the inputs x of the layer: the factors are then whitened. What is noise in it is raised as
+        in `gram_root`, with more columns than rows as in `weighing`.
 
     Returns
     -------
@@ -34,14 +38,16 @@ def factorise_eigen(W, R, root=None, inverse=None):
     Raises
     ------
     ShapeError, DTypeError, NonFiniteError, RankError
+    DataError
+        The Gram matrix is not one, or zero.
     """
     name = "factorise_eigen"
     d_out, d_in = checks.float_arrays(name, W=(W, "d_out d_in")).values()
     checks.not_empty(name, "W", W)
     checks.rank(name, R, min(d_in, d_out), name="R")
-    squares, vectors = _eigen(smaller_gram(W, root), R)
-    # any positive scale gives the same products; this one balances the factors, where it is not lost in rounding
-    scale = np.maximum(squares, np.finfo(np.float64).eps * max(squares[0], np.finfo(np.float64).tiny)) ** 0.25
+    smaller, root, inverse = _smaller_gram(name, W, gram)
+    squares, vectors = _eigen(smaller, R)
+    scale = balancing(squares)  # any positive scale gives the same products
     A, B = np.empty((R, d_in), W.dtype), np.empty((d_out, R), W.dtype)
     if d_in <= d_out:
         columns = (vectors if root is None else root @ vectors) / scale
@@ -56,15 +62,15 @@ def factorise_eigen(W, R, root=None, inverse=None):
     return fix_signs(A, B)
 
 
-def spectrum(W, root=None):
-    """Singular values of W, or of W S.
+def spectrum(W, gram=None):
+    """Singular values of W, or of W S with S S^T a Gram matrix.
 
     Parameters
     ----------
     W : ndarray, shape (d_out, d_in)
         float32 or float64.
-    root : ndarray, shape (d_in, d_in), optional
-        S.
+    gram : ndarray, shape (d_in, d_in), optional
+        As in `factorise_eigen`.
 
     Returns
     -------
@@ -73,11 +79,12 @@ def spectrum(W, root=None):
 
     Raises
     ------
-    ShapeError, DTypeError, NonFiniteError
+    ShapeError, DTypeError, NonFiniteError, DataError
     """
     checks.float_arrays("spectrum", W=(W, "d_out d_in"))
     checks.not_empty("spectrum", "W", W)
-    return np.sqrt(np.maximum(np.linalg.eigvalsh(smaller_gram(W, root))[::-1], 0.0))
+    smaller, _, _ = _smaller_gram("spectrum", W, gram)
+    return np.sqrt(np.maximum(np.linalg.eigvalsh(smaller)[::-1], 0.0))
 
 
 def tail(singular_values):
@@ -85,19 +92,18 @@ def tail(singular_values):
     return np.sqrt(np.append(np.cumsum(singular_values[::-1] ** 2)[::-1], 0.0))
 
 
-def smaller_gram(W, root=None):
-    """M^T M of M = W S, or M M^T if M has fewer rows than columns, in float64."""
-    if W.shape[1] <= W.shape[0]:
-        gram = np.zeros((W.shape[1], W.shape[1]))
-        for _, rows in row_blocks(W):
-            gram += rows.T @ rows
-        return gram if root is None else root.T @ gram @ root
-    return np.concatenate([_times_transposed(W, rows, root) for _, rows in row_blocks(W)], axis=1)
-
-
-def _times_transposed(W, rows, root):
-    """(W S) (rows S)^T."""
-    return times(W, rows.T if root is None else root @ (root.T @ rows.T))
+def _smaller_gram(function, W, gram):
+    """M^T M of M = W S, or M M^T if M has fewer rows than columns; S and its inverse where they were needed."""
+    if W.shape[1] > W.shape[0]:
+        weigh = weighing(function, gram)
+        return np.concatenate([times(W, weigh(rows.T)) for _, rows in row_blocks(W)], axis=1), None, None
+    smaller = np.zeros((W.shape[1], W.shape[1]))
+    for _, rows in row_blocks(W):
+        smaller += rows.T @ rows
+    if gram is None:
+        return smaller, None, None
+    root, inverse = gram_root(function, gram)
+    return root.T @ smaller @ root, root, inverse
 
 
 def _eigen(gram, R):

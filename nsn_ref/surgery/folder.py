@@ -122,7 +122,7 @@ def write_nested(folder, decoder, params, facts=None, *, source=None):
     shapes = decoder.shapes()
     tensors = {name: whole(shapes[name], params[name].dtype, lambda name=name: params[name]) for name in shapes}
     with new_folder(folder) as new:
-        write_into(new, decoder.config, tensors, lambda: facts or {}, source)
+        write_into(new, decoder.config, tensors, facts or {}, source)
 
 
 def _read_facts(path):
@@ -140,7 +140,7 @@ def _read_facts(path):
 
 
 def write_into(folder, config, tensors, facts, source=None):
-    """Fill an empty folder with `Lazy` tensors, and with facts, a function that is called when these are written.
+    """Fill a folder with `Lazy` tensors, and with facts beside the configuration and the hashes.
 
     Returns
     -------
@@ -154,7 +154,7 @@ def write_into(folder, config, tensors, facts, source=None):
     hashes = write_tensors(folder, tensors)
     fields = configs.config_fields(config) if source is None else configs.read_fields(source)[0]
     own = {"format": FORMAT, "config": dataclasses.asdict(config), "sha256": hashes}
-    head = own | facts() | own  # facts may be those of the folder that the decoder came from
+    head = own | facts | own  # facts may be those of the folder that the decoder came from
     (folder / configs.FILE).write_text(json.dumps(fields, indent=2) + "\n")
     (folder / FILE).write_text(json.dumps(head, indent=1, allow_nan=False) + "\n")
     if source is not None:

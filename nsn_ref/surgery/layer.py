@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from nsn_ref.surgery.eigen import factorise_eigen, spectrum, tail
-from nsn_ref.surgery.factorise import factorise_svd, factorise_whitened, gram_root
-from nsn_ref.surgery.randomised import factorise_randomised, row_blocks
+from nsn_ref.surgery.factorise import factorise_svd, factorise_whitened
+from nsn_ref.surgery.randomised import factorise_randomised, row_blocks, times
 
 METHODS = ("auto", "exact", "randomised")
 LARGE = 2**21  # elements above which memory counts: eigenvectors instead of the singular value decomposition
@@ -37,7 +37,7 @@ def factorise_layer(W, R, rng, *, method="auto", gram=None):
         "auto": randomised if the matrix is large and at most a quarter of its components is kept. "exact" of a large
         matrix in float32 takes the eigenvectors of a Gram matrix (`factorise_eigen`).
     gram : ndarray, shape (d_in, d_in), optional
-        Gram matrix of the inputs, for whitened factors.
+        Gram matrix of the inputs in the dtype of W, or a positive multiple of it, for whitened factors.
 
     Returns
     -------
@@ -47,33 +47,30 @@ def factorise_layer(W, R, rng, *, method="auto", gram=None):
     ------
     ShapeError, DTypeError, NonFiniteError, RankError, DataError
     """
-    if gram is not None:  # in the dtype of the factors, which decides what is noise in it
-        gram = (gram / max(np.trace(gram), np.finfo(np.float64).tiny)).astype(W.dtype)
     if method == "auto":
         method = "randomised" if W.size > LARGE and min(W.shape) >= 4 * R else "exact"
-    A, B, missed, best = (_randomised if method == "randomised" else _exact)(W, R, rng, gram)
-    found = _singular_values(B)
     size = np.sqrt(_squared_norm(W, gram))
+    A, B, missed, best = (_randomised if method == "randomised" else _exact)(W, R, rng, gram, size)
+    found = _singular_values(B)
     errors = np.sqrt(missed**2 + np.append(np.cumsum(found[:0:-1] ** 2)[::-1], 0.0))
     relative = 1 / size if size > 0 else 0.0
     return LayerFactors(A, B, method, errors * relative, None if best is None else float(best * relative))
 
 
-def _exact(W, R, rng, gram):
+def _exact(W, R, rng, gram, size):
     if W.size > LARGE and W.dtype == np.float32:
-        A, B = factorise_eigen(W, R, *(() if gram is None else gram_root("adapt", gram)))
+        A, B = factorise_eigen(W, R, gram)
     else:
         A, B = factorise_svd(W, R) if gram is None else factorise_whitened(W, gram, R)
     kept = np.sum(_singular_values(B) ** 2)
-    missed = 0.0 if min(W.shape) == R else np.sqrt(max(_squared_norm(W, gram) - kept, 0.0))
+    missed = 0.0 if min(W.shape) == R else np.sqrt(max(size**2 - kept, 0.0))
     return A, B, missed, missed
 
 
-def _randomised(W, R, rng, gram):
-    root, inverse = (None, None) if gram is None else gram_root("adapt", gram)
-    A, B, missed, _ = factorise_randomised(W, R, rng, root=root)
-    best = tail(spectrum(W, root))[R] if min(W.shape) <= AFFORDABLE else None
-    return A if root is None else (A @ inverse).astype(W.dtype), B, missed, best
+def _randomised(W, R, rng, gram, size):
+    A, B, missed, _ = factorise_randomised(W, R, rng, gram=gram)
+    best = tail(spectrum(W, gram))[R] if min(W.shape) <= AFFORDABLE else None
+    return A, B, missed, best
 
 
 def _singular_values(B):
@@ -83,4 +80,4 @@ def _singular_values(B):
 
 def _squared_norm(W, gram):
     """norm_F(W S)^2."""
-    return sum(np.sum((rows if gram is None else rows @ gram) * rows) for _, rows in row_blocks(W))
+    return sum(np.sum((rows if gram is None else times(gram, rows.T).T) * rows) for _, rows in row_blocks(W))

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from nsn_ref.errors import NonFiniteError, RankError
+from nsn_ref.errors import DataError, NonFiniteError, RankError
 from nsn_ref.surgery.eigen import factorise_eigen, spectrum
-from nsn_ref.surgery.factorise import factorise_svd, factorise_whitened, gram_root
+from nsn_ref.surgery.factorise import factorise_svd, factorise_whitened
 from nsn_ref.surgery.layer import factorise_layer
 
 
@@ -21,8 +21,7 @@ def test_the_matrices_of_the_svd(rng, shape, whitened, monkeypatch):
     monkeypatch.setattr("nsn_ref.surgery.randomised.ROWS", 29)
     W = rng.standard_normal(shape)
     x = rng.standard_normal((shape[1], 50))
-    roots = gram_root("test", x @ x.T) if whitened else ()
-    found = factorise_eigen(W, min(shape), *roots)
+    found = factorise_eigen(W, min(shape), x @ x.T if whitened else None)
     expected = factorise_whitened(W, x @ x.T) if whitened else factorise_svd(W)
     for ours, theirs in zip((*found, *prefixes(*found)), (*expected, *prefixes(*expected)), strict=True):
         assert np.abs(ours - theirs).max() <= 1e-10 * np.abs(theirs).max()
@@ -53,11 +52,21 @@ def test_fewer_components_are_a_prefix_and_zero_weights_stay_zero(rng):
     assert (B @ A == 0).all()
 
 
+@pytest.mark.parametrize("shape", [(13, 7), (7, 13)])
+def test_few_inputs_decide_the_first_components_and_all_give_the_weights(rng, shape):
+    """Three inputs, in float32: three components reproduce their outputs; those left free come last."""
+    W, x = (rng.standard_normal(s).astype(np.float32) for s in (shape, (shape[1], 3)))
+    A, B = factorise_eigen(W, min(shape), x @ x.T)
+    assert np.linalg.norm((W - B[:, :3] @ A[:3]) @ x) <= 1e-2 * np.linalg.norm(W @ x)
+    assert np.linalg.norm(W - B @ A) <= 1e-3 * np.linalg.norm(W)
+
+
+@pytest.mark.parametrize("shape", [(31, 23), (23, 31)])
 @pytest.mark.parametrize("whitened", [False, True])
-def test_large_layers_in_single_precision_take_it(rng, whitened, monkeypatch):
+def test_large_layers_in_single_precision_take_it(rng, shape, whitened, monkeypatch):
     """The errors that are reported are those of the factors, and of the decomposition of a small layer."""
-    W = rng.standard_normal((31, 23)).astype(np.float32)
-    x = rng.standard_normal((23, 99))
+    W = rng.standard_normal(shape).astype(np.float32)
+    x = rng.standard_normal((shape[1], 99)).astype(np.float32)
     gram = x @ x.T if whitened else None
     small = factorise_layer(W, 11, rng, gram=gram)
     monkeypatch.setattr("nsn_ref.surgery.layer.LARGE", 100)
@@ -72,6 +81,9 @@ def test_bad_input_is_named(rng):
     W = rng.standard_normal((7, 5))
     with pytest.raises(RankError, match=r"factorise_eigen: R is 6, expected an integer in 1\.\.5"):
         factorise_eigen(W, 6)
+    for shape in ((5, 7), (7, 5)):
+        with pytest.raises(DataError, match=r"factorise_eigen: gram (is|has eigenvalues)"):
+            factorise_eigen(np.ones(shape), 2, np.zeros((shape[1], shape[1])))
     for function in (spectrum, lambda W: factorise_eigen(W, 2)):
         with pytest.raises(NonFiniteError, match="W has NaN"):
             function(W * np.nan)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from nsn_ref.errors import NonFiniteError, OptionError, RankError, ShapeError
+from nsn_ref.errors import DataError, NonFiniteError, OptionError, RankError, ShapeError
 from nsn_ref.surgery.eigen import spectrum, tail
-from nsn_ref.surgery.factorise import factorise_svd, factorise_whitened, gram_root
+from nsn_ref.surgery.factorise import factorise_svd, factorise_whitened
 from nsn_ref.surgery.randomised import factorise_randomised
 
 
@@ -62,19 +62,33 @@ def test_all_components_give_the_matrix(rng):
     assert f.error <= 1e-13 * np.linalg.norm(W)
 
 
-def test_whitened(rng):
-    """Of W S, the components are those of the whitened factorisation, as far as their values lie apart."""
-    W = decaying(rng, 31, 23)
-    x = rng.standard_normal((200, 23)) * 10.0 ** rng.uniform(-1, 1, 23)
-    S, S_inverse = gram_root("test", x.T @ x)
-    f = factorise_randomised(W, 7, rng, root=S, power=6)
-    best = tail(np.linalg.svd(W @ S, compute_uv=False))
+@pytest.mark.parametrize("shape", [(31, 23), (23, 31)])
+def test_whitened(rng, shape):
+    """The components are those of the whitened factorisation, as far as their values lie apart."""
+    W = decaying(rng, *shape)
+    x = rng.standard_normal((200, shape[1])) * 10.0 ** rng.uniform(-1, 1, shape[1])
+    f = factorise_randomised(W, 7, rng, gram=x.T @ x, power=6)
+    best = tail(np.linalg.svd(x @ W.T, compute_uv=False))
     A, B = factorise_whitened(W, x.T @ x, 7)
     for r in (1, 3, 7):
-        error = np.linalg.norm(x @ (W - f.B[:, :r] @ f.A[:r] @ S_inverse).T)
+        error = np.linalg.norm(x @ (W - f.B[:, :r] @ f.A[:r]).T)
         assert best[r] * (1 - 1e-9) <= error <= 1.001 * best[r]
         assert abs(error - np.linalg.norm(x @ (W - B[:, :r] @ A[:r]).T)) <= 1e-3 * best[r]
     assert 0.5 * best[7] <= f.error <= 2 * best[7]
+    assert (np.abs(f.singular_values / np.linalg.svd(x @ W.T, compute_uv=False)[:7] - 1) <= 1e-3).all()
+
+
+def test_the_reported_error_of_whitened_factors_is_without_bias(rng):
+    """As above, of M = S^T (W - B A)^T: norm_F(M^T M) is that of E G E^T."""
+    W, x = decaying(rng, 31, 23), rng.standard_normal((200, 23)) * 10.0 ** rng.uniform(-1, 1, 23)
+    squares, truth, variance = [], [], 0.0
+    for _ in range(400):
+        f = factorise_randomised(W, 5, rng, gram=x.T @ x, samples=2)
+        missed = x @ (W - f.B @ f.A).T
+        squares.append(f.error**2)
+        truth.append(np.linalg.norm(missed) ** 2)
+        variance += 2 * np.linalg.norm(missed.T @ missed) ** 2 / 2
+    assert abs(np.sum(squares) - np.sum(truth)) <= 4 * np.sqrt(variance)
 
 
 def test_seeded_and_in_the_dtype_of_the_weights(rng):
@@ -95,10 +109,10 @@ def test_rows_are_read_in_any_number(rng, monkeypatch):
 
 @pytest.mark.parametrize("shape", [(13, 7), (7, 13), (1, 5)])
 def test_spectrum(rng, shape):
-    W, S = rng.standard_normal(shape), rng.standard_normal((shape[1], shape[1]))
-    for matrix, found in ((W, spectrum(W)), (W @ S, spectrum(W, S))):
+    W, S = rng.standard_normal(shape), rng.standard_normal((shape[1], 2 * shape[1]))
+    for matrix, found in ((W, spectrum(W)), (W @ S, spectrum(W, S @ S.T))):
         s = np.linalg.svd(matrix, compute_uv=False)
-        assert found.shape == s.shape and (np.abs(found - s) <= 1e-7 * s[0]).all()
+        assert (np.abs(found - s[: min(shape)]) <= 1e-7 * s[0]).all() and found.shape == (min(shape),)
     assert (spectrum(np.zeros(shape)) == 0).all()
 
 
@@ -108,10 +122,12 @@ def test_bad_input_is_named(rng):
         factorise_randomised(W, 6, rng)
     with pytest.raises(OptionError, match="oversampling is -1"):
         factorise_randomised(W, 2, rng, oversampling=-1)
-    with pytest.raises(ShapeError, match=r"root has shape \(7, 7\), expected \(d_in, d_in\) = \(5, 5\)"):
-        factorise_randomised(W, 2, rng, root=np.eye(7))
-    with pytest.raises(NonFiniteError, match="factorise_randomised: root has NaN"):
-        factorise_randomised(W, 2, rng, root=np.full((5, 5), np.nan))
+    with pytest.raises(ShapeError, match=r"gram has shape \(7, 7\), expected \(d_in, d_in\) = \(5, 5\)"):
+        factorise_randomised(W, 2, rng, gram=np.eye(7))
+    with pytest.raises(NonFiniteError, match="factorise_randomised: gram has NaN"):
+        factorise_randomised(W, 2, rng, gram=np.full((5, 5), np.nan))
+    with pytest.raises(DataError, match="factorise_randomised: gram is zero"):
+        factorise_randomised(W, 2, rng, gram=np.zeros((5, 5)))
     with pytest.raises(NonFiniteError, match="factorise_randomised: W has NaN"):
         factorise_randomised(W * np.nan, 2, rng)
     with pytest.raises(NonFiniteError, match="spectrum: W has NaN"):
