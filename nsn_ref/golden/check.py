@@ -118,9 +118,10 @@ def select(cases, *, op="*", lane=None, dtype=None):
             "lane": {c.lane for c in cases} | {"staged", "property"},
             "dtype": {c.dtype for c in cases},
         }
-        asked = {"op": op, "lane": lane, "dtype": dtype}
-        there = "; ".join(f"{key}: {', '.join(sorted(names))}" for key, names in known.items())
-        got = ", ".join(f"{key} {value}" for key, value in asked.items() if value is not None)
+        options = {"op": op, "lane": lane, "dtype": dtype}
+        asked = {key: value for key, value in options.items() if value not in ("*", None)}
+        got = ", ".join(f"{key} {value}" for key, value in asked.items())
+        there = "; ".join(f"{key}: {', '.join(sorted(known[key]))}" for key in asked)
         raise OptionError(f"golden check: no case has {got}. There is {there}")
     return chosen
 
