@@ -7,10 +7,9 @@ from nsn_ref.bench.contest import contest, hire
 
 def run(plan):
     """Time a step of each network; quick: of the small one."""
-    among = [name for name in engines.STEPPING if name not in ("operations", "ours-mkl")]  # ours are the operations
     cells = []
     for net in CONV_NETS[: 1 if plan.quick else None]:
-        with hire(plan.contestants(among), plan) as crew:
+        with hire(plan.contestants(engines.STEPPING), plan) as crew:
             cells.append(contest(pair(*net, dtype=plan.dtype, threads=plan.threads), crew, plan))
     return {"cells": cells, "dtype": plan.dtype, "threads": plan.threads}
 

@@ -33,7 +33,7 @@ def other_forms(dtype):
 
 
 def step(dtype):
-    """A training step of a tiny network by a team of two."""
+    """A training step of a tiny network by a team of two; that of a convolutional net is the same function."""
     from nsn_ref.kernels.step import MLPStep, adamw_rates
     from nsn_ref.nets.mlp import MLP
 

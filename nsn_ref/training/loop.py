@@ -80,7 +80,8 @@ def train(
     if kept is not None:
         save_held_out(folder, *kept)
     log = MetricsLog(folder, records)
-    stepper = make_stepper(net, config, state, steps, engine, targets, min(config.batch_size, len(x)))
+    shape = (min(config.batch_size, len(x)), *x.shape[1:])
+    stepper = make_stepper(net, config, state, steps, engine, targets, shape)
     del state  # the stepper has it, or a copy
     before, began = records[-1]["seconds"] if records else 0.0, time.perf_counter()
 

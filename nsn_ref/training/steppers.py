@@ -62,17 +62,17 @@ class CompiledSteps:
     ----------
     net, config, state, steps
         As for `OperationSteps`; `obstacle` found nothing in the way.
-    rows : int
-        The most rows of a batch.
+    shape : tuple of int
+        Of the largest batch.
     """
 
-    def __init__(self, net, config, state, steps, rows):
-        from nsn_ref.kernels.step import MLPStep
+    def __init__(self, net, config, state, steps, shape):
+        from nsn_ref.kernels.step import make_step
 
         self.net, self.config, self.steps = net, config, steps
         _, variants = config.trained_ranks(net.R)
         most = 1 + len(variants) if config.curriculum == "all" else 2
-        self._step = MLPStep(net, config.dtype, rows=rows, ranks=most, optimizer=config.optimizer)
+        self._step = make_step(net, config.dtype, shape, ranks=most, optimizer=config.optimizer)
         self._step.load(state.params, state.m, state.v, state.step)
         self._weights = config.objective.weights or (1.0,) * net.R
         self._order = None  # learning rate and ranks of the step that was last begun
@@ -161,9 +161,9 @@ def obstacle(net, config, targets):
     """
     if config.engine != "numba":
         return f"the engine is {config.engine!r}"
-    from nsn_ref.kernels.step import mlp
+    from nsn_ref.kernels.step import unfit
 
-    if (reason := mlp.unfit(net)) is not None:
+    if (reason := unfit(net)) is not None:
         return reason
     if config.loss != "cross_entropy" or targets.dtype.kind not in "iu":
         return "the loss is not the cross-entropy of labels"
@@ -178,8 +178,8 @@ def obstacle(net, config, targets):
     return None
 
 
-def make_stepper(net, config, state, steps, engine, targets, rows):
-    """The compiled step where nothing is in its way, else the engine's operations."""
+def make_stepper(net, config, state, steps, engine, targets, shape):
+    """The compiled step where nothing is in its way, else the engine's operations; `shape` is that of a batch."""
     if obstacle(net, config, targets) is None:
-        return CompiledSteps(net, config, state, steps, rows)
+        return CompiledSteps(net, config, state, steps, shape)
     return OperationSteps(net, config, state, steps, engine)

@@ -7,11 +7,13 @@ from nsn_ref.bench import engines, equality, memory, names, recipe, subnormals, 
 from nsn_ref.bench.cells import NETS, Cell, pair
 from nsn_ref.bench.contest import contest, hire
 from nsn_ref.bench.engines import all_ranks_ours, all_ranks_reference, ours
-from nsn_ref.bench.engines.reference import Operations
 from nsn_ref.bench.plan import Plan
 from nsn_ref.bench.tasks import one_operation, products, subnormal
 from nsn_ref.errors import OptionError
 from nsn_ref.kernels import PAIRS
+from nsn_ref.kernels.step import ConvStep, MLPStep
+from nsn_ref.training.config import TrainConfig
+from nsn_ref.training.steppers import obstacle
 
 CELL = Cell((7, 5, 11, 3), 13, (13, 2), 17, threads=2)
 
@@ -111,8 +113,10 @@ def test_recipe_is_that_of_the_command(monkeypatch, tmp_path):
 
 
 def test_ours_is_what_training_takes():
-    taken = {type(ours.make(cell.to_json())) for cell in (CELL, pair((1, 3, 5, 3), 2, 7, 4))}
-    assert taken == {ours.Ours, Operations}
+    for cell, kind in ((CELL, MLPStep), (pair((1, 3, 5, 3), 2, 7, 4), ConvStep)):
+        steps = ours.make(cell.to_json())
+        assert isinstance(steps.engine, kind) and obstacle(cell.net(), TrainConfig(steps=1), np.zeros(1, int)) is None
+        steps.close()
 
 
 def test_all_ranks_find_the_losses_of_the_reference():

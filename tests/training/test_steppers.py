@@ -14,6 +14,7 @@ from nsn_ref.training.step import start
 from nsn_ref.training.steppers import CompiledSteps, OperationSteps, make_stepper, obstacle
 
 NET = MLP((5, 11, 3), R=7)
+CONV = ConvNet((2, 5, 7), 3, R=7)
 LABELS = np.arange(61) % 3
 
 
@@ -21,7 +22,8 @@ LABELS = np.arange(61) % 3
     ("net", "options", "targets", "reason"),
     [
         (NET, {"engine": "reference"}, LABELS, "the engine is 'reference'"),
-        (ConvNet((1, 2, 2), 3, R=2), {}, LABELS, "the network is no multilayer perceptron with a nested layer"),
+        (ConvNet((1, 2), 3, R=2, nested=(False, False)), {}, LABELS, "the network is no convolutional net with a"),
+        (ConvNet((1, 2, 2), 3, R=2, activation="silu"), {}, LABELS, "the activation is 'silu'"),
         (MLP((5, 11, 3), R=7, nested=(False, False)), {}, LABELS, "the network is no multilayer perceptron with"),
         (MLP((5, 11, 3), R=7, activation="gelu"), {}, LABELS, "the activation is 'gelu'"),
         (NET, {"loss": "mean_squared_error"}, LABELS, "the loss is not the cross-entropy of labels"),
@@ -33,7 +35,7 @@ LABELS = np.arange(61) % 3
 def test_what_stands_in_the_way_is_named(net, options, targets, reason):
     config = TrainConfig(steps=3, **options)
     assert obstacle(net, config, targets).startswith(reason)
-    stepper = make_stepper(net, config, start(net, config), 3, load_engine(config.engine), targets, 8)
+    stepper = make_stepper(net, config, start(net, config), 3, load_engine(config.engine), targets, (8, 5))
     assert isinstance(stepper, OperationSteps)
 
 
@@ -46,6 +48,7 @@ def test_without_a_gemm_the_operations_step(monkeypatch):
     assert obstacle(NET, TrainConfig(steps=3), LABELS).startswith("numpy_blas: no BLAS")
 
 
+@pytest.mark.parametrize(("net", "row"), [(NET, (5,)), (CONV, (2, 6, 4))], ids=["perceptron", "convolutional"])
 @pytest.mark.parametrize(
     "options",
     [
@@ -54,14 +57,14 @@ def test_without_a_gemm_the_operations_step(monkeypatch):
         {"objective": "sum", "optimizer": "sgd", "warmup_steps": 3, "anchor": 5, "lr_s": 0.0},
     ],
 )
-def test_both_ways_take_the_same_steps(rng, options):
+def test_both_ways_take_the_same_steps(rng, options, net, row):
     """In float64, so that what differs is the rounding of twelve steps."""
     config = TrainConfig(steps=12, batch_size=16, lr=0.01, dtype="float64", **options)
-    x, states, records = rng.standard_normal((61, 5)), [], []
+    x, states, records = rng.standard_normal((61, *row)), [], []
     for kind in (CompiledSteps, OperationSteps):
-        last = 16 if kind is CompiledSteps else load_engine("numba")
-        stepper = kind(NET, config, start(NET, config), 12, last)
-        assert list(run_steps(NET, (x, LABELS), config, stepper)) == list(range(1, 13))
+        last = (16, *row) if kind is CompiledSteps else load_engine("numba")
+        stepper = kind(net, config, start(net, config), 12, last)
+        assert list(run_steps(net, (x, LABELS), config, stepper)) == list(range(1, 13))
         states.append({name: a.copy() for name, a in stepper.state.arrays().items()})
         records.append(stepper.last)
         stepper.close()

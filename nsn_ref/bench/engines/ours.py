@@ -1,20 +1,18 @@
-"""What `nsn_ref.train` steps with: the compiled step where it is written for the network, else our kernels."""
+"""What `nsn_ref.train` steps with: the compiled step."""
 
 from nsn_ref.bench.cells import Cell
 from nsn_ref.bench.engines import Steps
-from nsn_ref.bench.engines.reference import Operations
-from nsn_ref.kernels.step import MLPStep, adamw_rates
-from nsn_ref.kernels.step.mlp import unfit
+from nsn_ref.kernels.step import adamw_rates, make_step
 
 
 class Ours(Steps):
-    """`MLPStep` on a cell."""
+    """The compiled step on a cell."""
 
     def __init__(self, cell):
         params, self.batches = cell.data()
         self.cell = cell
         # as many threads as are worth waking, at most those of the process
-        self.engine = MLPStep(cell.net(), cell.dtype, rows=cell.rows, ranks=len(cell.ranks))
+        self.engine = make_step(cell.net(), cell.dtype, self.batches[0][0].shape, ranks=len(cell.ranks))
         self.engine.load(params, {}, {})
 
     def step(self, i):
@@ -34,5 +32,4 @@ class Ours(Steps):
 
 def make(task):
     """Our step on a cell."""
-    cell = Cell.from_json(task)
-    return Ours(cell) if unfit(cell.net()) is None else Operations(cell, "numba")
+    return Ours(Cell.from_json(task))

@@ -10,9 +10,9 @@ from nsn_ref.bench.cells import Cell
 from nsn_ref.bench.engines import Steps
 from nsn_ref.kernels.common import compiled
 from nsn_ref.kernels.step import MLPStep
-from nsn_ref.kernels.step.layout import DY, NESTED, SHARES
+from nsn_ref.kernels.step.layout import DH, NESTED, SHARES
 from nsn_ref.kernels.step.passes import dense_backward, dense_forward, nested_backward, nested_forward
-from nsn_ref.kernels.step.step import gradients
+from nsn_ref.kernels.step.step import gradients, own_gradients
 from nsn_ref.kernels.step.team import Team, rows_of
 
 
@@ -23,6 +23,7 @@ def products(member, model, ranks, batch, count):
     for _ in range(count):
         forward_products(model, w, ranks, n)
         backward_products(model, w, ranks, n)
+        own_gradients(member, model, ranks, n, True)
         gradients(member, model, ranks, batch)
 
 
@@ -45,12 +46,11 @@ def backward_products(model, w, ranks, n):
     rows = n * ranks.size
     for i in range(len(model.layers) - 1, -1, -1):
         layer = model.layers[i]
-        dh = model.layers[i - 1, DY] if i > 0 else -1
         if layer[NESTED]:
-            nested_backward(model.space, w, layer, ranks, n, dh)
+            nested_backward(model.space, w, layer, ranks, n, layer[DH])
             rows = n if layer[SHARES] else rows
         elif i > 0:
-            dense_backward(model.space, w, layer, rows, dh)
+            dense_backward(model.space, w, layer, rows, layer[DH])
 
 
 class Products(Steps):

@@ -1,213 +1,38 @@
-"""The training step of a multilayer perceptron, for Python: flat buffers, a team of threads, one call a step."""
+"""The compiled training step of a multilayer perceptron."""
 
 import math
-import os
-from typing import NamedTuple
 
-import numpy as np
-
-from nsn_ref import checks
-from nsn_ref.blas import chosen_blas
-from nsn_ref.errors import DTypeError, LabelError, OptionError, ShapeError
-from nsn_ref.kernels.common import FLOATS
+from nsn_ref.errors import OptionError
+from nsn_ref.kernels.step.compiled import CompiledStep
 from nsn_ref.kernels.step.layout import layout
-from nsn_ref.kernels.step.passes import Space
-from nsn_ref.kernels.step.step import DONE, GIVEN, OPTIMIZER, VARIANT, K, Model, N, Order, lead, serve
-from nsn_ref.kernels.step.team import Team, cut
-from nsn_ref.kernels.step.update import LANE, LANES
 from nsn_ref.nets.mlp import MLP
-from nsn_ref.ops.objective import VARIANTS
-
-OPTIMIZERS = ("adamw", "sgd")
-WORTH_A_THREAD = 5e6  # floating-point operations
 
 
-class StepResult(NamedTuple):
-    """What one step found."""
-
-    total: float
-    losses: np.ndarray  # (K,), in the order of the ranks
-    grad_norm: float  # before clipping, s left out; infinite where its square is
-    finite: bool  # whether the total is, which no loss can be without, and all parameters after the step
-
-
-class MLPStep:
-    """Parameters, gradients and moments of a perceptron in flat buffers, and the step that changes them in place.
-
-    The network has relu activations and a nested layer; the loss is the cross-entropy of labels. The threads beside
-    the calling one stay awake between steps; `close` ends them.
+class MLPStep(CompiledStep):
+    """The step of a perceptron with relu activations and a nested layer.
 
     Parameters
     ----------
     net : MLP
-    dtype : {float32, float64}
-    rows, ranks : int, >= 1
-        The most rows of a batch, the most ranks of a step.
-    optimizer : {"adamw", "sgd"}
-    decays : sequence of str
-        The parameters that decay, by the last part of their names.
-    threads : int, >= 1, optional
-        Default: as many as NumPy's BLAS may use, and no more than one for five million operations of a step.
-
-    Raises
-    ------
-    OptionError, NSNError
-
-    Attributes
-    ----------
-    params, grads, m, v : dict of str to ndarray
-        Views into the buffers, zero at the start.
-    threads : int
+    dtype, **options
+        As for `CompiledStep`.
     """
 
-    def __init__(self, net, dtype, *, rows, ranks=2, optimizer="adamw", decays=("A", "B", "W"), threads=None):
+    def __init__(self, net, dtype, **options):
         if (reason := unfit(net)) is not None:
             raise OptionError(f"MLPStep: {reason}, expected a multilayer perceptron with a nested layer and relu")
-        checks.choice("MLPStep", "dtype", str(np.dtype(dtype)), tuple(map(str, FLOATS)))
-        checks.choice("MLPStep", "optimizer", optimizer, OPTIMIZERS)
-        for name, value in (("rows", rows), ("ranks", ranks), *([] if threads is None else [("threads", threads)])):
-            checks.integer("MLPStep", name, value, 1)
-        dtype, blas = np.dtype(dtype), chosen_blas()
-        self.net, self.rows, self._blas = net, rows, blas.threads
-        parameters = sum(math.prod(shape) for shape in net.shapes().values())
-        self.threads = team_size(parameters, ranks * rows, self._blas.num_threads) if threads is None else threads
-        tables, names = layout(net, ranks, -(-rows // self.threads), decays)
-        own_gradients = self.threads > 1 and parameters < tables.size
-        p, m, v = (np.zeros(parameters, dtype) for _ in range(3))
-        g = np.zeros((self.threads if own_gradients else 1, parameters), dtype)
-        self.params, self.grads, self.m, self.v = (
-            {name: buffer[where].reshape(shape) for name, (where, shape) in names.items()} for buffer in (p, g[0], m, v)
-        )
-        w = np.empty((self.threads, tables.size), dtype)
-        self._model = Model(tables.layers, tables.parameters, Space(p, g, w, blas.gemm[dtype]), m, v)
-        self._order = Order(
-            sizes=np.zeros(5, np.int64),
-            labels=np.zeros(rows, np.int64),
-            ranks=np.zeros(ranks, np.int64),
-            weights=np.zeros(ranks, dtype),
-            rates=np.zeros((2, 9)),
-            limit=np.zeros(1),
-            losses=np.zeros((self.threads, ranks)),
-            mean_losses=np.zeros(ranks, dtype),
-            dlosses=np.zeros(ranks, dtype),
-            found=np.zeros((self.threads, LANE + LANES)),
-            results=np.zeros(3),
-        )
-        self._order.sizes[OPTIMIZER] = OPTIMIZERS.index(optimizer)
-        self._places = {}  # by batch size: which rows go where
-        self._team = Team(self.threads)
-        self._member = self._team.member(0)
-        self._team.start(serve, self._model, self._order)
+        self._row_shape = net.widths[:1]
+        super().__init__(net, dtype, **options)
 
-    def load(self, params, m, v, steps=0):
-        """Copy parameters and moments in (`v` may be empty), and say how many steps they have seen."""
-        for views, arrays in ((self.params, params), (self.m, m), (self.v, v)):
-            for name, array in arrays.items():
-                views[name][...] = array
-        self._order.sizes[DONE] = steps
+    def _multiply_adds(self):
+        return sum(math.prod(shape) for shape in self.net.shapes().values())
 
-    @property
-    def steps(self):
-        """Steps done: counted where the buffers are changed, so it always says what they hold."""
-        return int(self._order.sizes[DONE])
+    def _lay_out(self, ranks, rows, names, dtype):
+        return layout(self.net, ranks, rows, names)
 
-    def step(self, x, labels, ranks, rates, *, objective="uncertainty", weights=None, clip=None):
-        """One step on one batch.
-
-        Parameters
-        ----------
-        x : ndarray, shape (n, d_in)
-        labels : ndarray of int, shape (n,)
-        ranks : sequence of K int
-        rates : pair
-            Rows from `adamw_rates` or `sgd_rates`: of the parameters, and of s.
-        objective : str
-            A variant of `ops.objective`.
-        weights : sequence of K numbers, optional
-            Of the losses, instead of the objective; the gradient of s is then zero.
-        clip : float, > 0, optional
-            Largest norm of the gradients, those of s left out.
-
-        Returns
-        -------
-        StepResult
-
-        Raises
-        ------
-        ShapeError, DTypeError, RankError, LabelError, OptionError
-            Nothing is changed then.
-        """
-        order, n, count = self._order, len(x), len(ranks)
-        self._check(x, labels, ranks)
-        descending = _descending(ranks)
-        if weights is None:
-            checks.choice("MLPStep.step", "objective", objective, VARIANTS)
-            order.sizes[VARIANT] = VARIANTS.index(objective)
-        else:
-            order.sizes[VARIANT] = GIVEN
-            order.weights[:count] = [weights[k] for k in descending]
-        order.sizes[N], order.sizes[K] = n, count
-        order.ranks[:count] = [ranks[k] for k in descending]
-        order.labels[:n] = labels
-        order.rates[...] = rates
-        order.limit[0] = np.inf if clip is None else clip
-        self._load_rows(x)
-        threads = self._blas.num_threads
-        self._blas.set_num_threads(1)  # the team goes in parallel, each member through products of its own
-        try:
-            bad = lead(self._member, self._model, order)
-        finally:
-            self._blas.set_num_threads(threads)
-        if bad >= 0:
-            expected = f"integers in 0..{self.net.widths[-1] - 1}"
-            raise LabelError(f"MLPStep.step: labels has the label {labels[bad]}, expected {expected}")
-        return self.result(ranks)
-
-    def result(self, ranks):
-        """The `StepResult` of the last step, which had these ranks."""
-        order, count = self._order, len(ranks)
-        losses = order.mean_losses[:count].copy()
-        if count > 1 and not _is_descending(ranks):
-            losses[_descending(ranks)] = order.mean_losses[:count]
-        total, norm, non_finite = order.results.tolist()
-        return StepResult(total, losses, norm, non_finite == 0 and math.isfinite(total))
-
-    def close(self):
-        """End the threads; a further step is refused."""
-        self._team.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        self.close()
-
-    def _load_rows(self, x):
-        """Give each member its rows."""
-        places = self._places.get(len(x))
-        if places is None:
-            width, places = x.shape[1], []
-            for me, w in enumerate(self._model.space.w):
-                first, last = cut(len(x), 1, me, self.threads)
-                places.append((slice(first, last), w[: (last - first) * width].reshape(last - first, width)))
-            self._places[len(x)] = places
-        for rows, place in places:
-            place[...] = x[rows]
-
-    def _check(self, x, labels, ranks):
-        self._team.check()
-        rows, width, dtype = self.rows, self.net.widths[0], self._model.space.p.dtype
-        if not isinstance(x, np.ndarray) or x.dtype != dtype:
-            raise DTypeError(f"MLPStep.step: x is {describe(x)}, expected an array of {dtype}")
-        if x.ndim != 2 or not 1 <= len(x) <= rows or x.shape[1] != width:
-            raise ShapeError(f"MLPStep.step: x has shape {x.shape}, expected (1..{rows}, {width})")
-        if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iu":
-            raise DTypeError(f"MLPStep.step: labels is {describe(labels)}, expected an array of integers")
-        if labels.shape != x.shape[:1]:
-            raise ShapeError(f"MLPStep.step: labels has shape {labels.shape}, expected {x.shape[:1]}")
-        checks.ranks("MLPStep.step", ranks, self.net.R)
-        if len(ranks) > len(self._order.ranks):
-            raise ShapeError(f"MLPStep.step: ranks has {len(ranks)} ranks, expected at most {len(self._order.ranks)}")
+    def _place(self, w, rows):
+        width = self.net.widths[0]
+        return w[: rows * width].reshape(rows, width)
 
 
 def unfit(net):
@@ -217,34 +42,3 @@ def unfit(net):
     if net.activation != "relu" and len(net.widths) > 2:
         return f"the activation is {net.activation!r}"
     return None
-
-
-def _descending(ranks):
-    """Places of the ranks, the largest rank first."""
-    return range(len(ranks)) if _is_descending(ranks) else sorted(range(len(ranks)), key=lambda k: -ranks[k])
-
-
-def _is_descending(ranks):
-    return list(ranks) == sorted(ranks, reverse=True)
-
-
-def describe(value):
-    """The kind of a value, for messages."""
-    return f"an array of {value.dtype}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
-
-
-def team_size(parameters, rows, threads):
-    """Threads worth waking for a step: its operations are about six for each parameter and row."""
-    if os.name != "posix":  # waiting asks for functions of its C library
-        return 1
-    return max(1, min(threads, int(6 * parameters * rows / WORTH_A_THREAD)))
-
-
-def adamw_rates(t, *, lr, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0):
-    """A row of the rates of step t (from 1) of AdamW."""
-    return lr, beta1, 1 - beta1, beta2, 1 - beta2, 1 - beta1**t, 1 - beta2**t, eps, lr * weight_decay
-
-
-def sgd_rates(*, lr, momentum=0.0, weight_decay=0.0):
-    """A row of the rates of gradient descent with momentum."""
-    return lr, momentum, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, weight_decay

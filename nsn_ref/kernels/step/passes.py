@@ -13,7 +13,7 @@ import numpy as np
 
 from nsn_ref.kernels.common import compiled
 from nsn_ref.kernels.step.blas import multiply
-from nsn_ref.kernels.step.layout import BIAS, D_IN, D_OUT, DY, DZ, FIRST, SECOND, SHARES, H, R, Y, Z
+from nsn_ref.kernels.step.layout import BIAS, D_IN, D_OUT, DY, DZ, FIRST, POSITIONS, SECOND, SHARES, H, R, Y, Z
 from nsn_ref.kernels.step.team import rows_of, share
 
 UNIT = 16  # columns that a member takes at a time: a cache line of float32, and the width of BLAS's own blocks
@@ -106,25 +106,32 @@ def nested_backward(space, w, layer, ranks, n, dh):
 
 
 @compiled
-def dense_weights(member, space, layer, stacked, batch):
-    """A member's part of dW and db, which sum over the rows of all members: those of the batch `stacked` times."""
+def dense_weights(member, space, layer, stacked, batch, fresh):
+    """A member's part of dW and db, which sum over the rows of all members: those of the batch `stacked` times.
+
+    Unless it is `fresh`, what is there is added to.
+    """
     d_in, d_out, zero, one = layer[D_IN], layer[D_OUT], space.p.dtype.type(0), space.p.dtype.type(1)
     for other in range(member.threads):
-        w, rows = space.w[other], stacked * rows_of(other, member.threads, batch)
+        w, rows = space.w[other], stacked * rows_of(other, member.threads, batch) * layer[POSITIONS]
         dy, h, dW = at(w, layer[DY], d_out), at(w, layer[H], d_in), at(space.g[0], layer[FIRST], d_in)
-        beta = one if other > 0 else zero
+        beta = zero if fresh and other == 0 else one
         multiply_part(member, space.gemm, dy, h, dW, (d_out, d_in, rows), beta)  # y = h @ W.T
-    bias_part(member, space, layer, 0, stacked, batch)
+    bias_part(member, space, layer, 0, stacked, batch, fresh)
 
 
 @compiled
-def nested_weights(member, space, layer, ranks, batch):
-    """A member's part of dA, dB and db, which sum over the rows of all members."""
+def nested_weights(member, space, layer, ranks, batch, fresh):
+    """A member's part of dA, dB and db, as `dense_weights`; components that no rank uses have none."""
     d_in, d_out, size, shared = layer[D_IN], layer[D_OUT], layer[R], layer[SHARES] == 1
     zero, one, g = space.p.dtype.type(0), space.p.dtype.type(1), space.g[0]
+    if fresh and member.me == 0:
+        unused = used(ranks, 0, size)
+        view(g, layer[FIRST], size, d_in)[unused:] = 0
+        view(g, layer[SECOND], d_out, size)[:, unused:] = 0
     for other in range(member.threads):
-        w, n = space.w[other], rows_of(other, member.threads, batch)
-        beta = one if other > 0 else zero
+        w, n = space.w[other], rows_of(other, member.threads, batch) * layer[POSITIONS]
+        beta = zero if fresh and other == 0 else one
         for k in range(ranks.size):
             low, high = used(ranks, k + 1, size), used(ranks, k, size)
             rows = n if shared else n * (k + 1)
@@ -134,7 +141,7 @@ def nested_weights(member, space, layer, ranks, batch):
             multiply_part(member, space.gemm, dy, z, dB, (d_out, high - low, rows), beta)  # y += z @ B.T
             multiply_part(member, space.gemm, dz, h, dA, (high - low, d_in, rows), beta)  # z = h @ A.T
     first = ranks.size - 1 if shared else 0  # the last suffix sum is the whole sum
-    bias_part(member, space, layer, first, ranks.size, batch)
+    bias_part(member, space, layer, first, ranks.size, batch, fresh)
 
 
 @compiled
@@ -151,13 +158,14 @@ def multiply_part(member, gemm, a, b, c, sizes, beta):
 
 
 @compiled
-def bias_part(member, space, layer, first_block, blocks, batch):
+def bias_part(member, space, layer, first_block, blocks, batch, fresh):
     """A member's part of db: the sum over the rows of all members in the blocks from `first_block` on."""
     first, last = share(member, layer[D_OUT], UNIT)
     db = space.g[0, layer[BIAS] + first : layer[BIAS] + last]
-    db[:] = 0
+    if fresh:
+        db[:] = 0
     for other in range(member.threads):
-        n = rows_of(other, member.threads, batch)
+        n = rows_of(other, member.threads, batch) * layer[POSITIONS]
         dys = view(space.w[other], layer[DY], n * blocks, layer[D_OUT])
         for i in range(n * first_block, n * blocks):
             add(dys[i, first:last], db)

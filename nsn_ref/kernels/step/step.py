@@ -1,4 +1,4 @@
-"""A whole training step of a multilayer perceptron as one compiled function, which all members of a team run."""
+"""A whole training step as one compiled function, which all members of a team run."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,8 @@ import numpy as np
 
 from nsn_ref.kernels.common import compiled
 from nsn_ref.kernels.objective import objective_backward_loop, objective_forward_loop
-from nsn_ref.kernels.step.layout import BIAS, D_OUT, DY, NESTED, SHARES, START, Y
+from nsn_ref.kernels.step.images import bias_relu_pool, patches, relu_pool_backward, sum_of_patches
+from nsn_ref.kernels.step.layout import BIAS, D_OUT, DH, KERNEL, NESTED, POSITIONS, SHARES, START, Y
 from nsn_ref.kernels.step.passes import (
     Space,
     bias_relu,
@@ -27,7 +28,7 @@ from nsn_ref.kernels.step.team import (
     atomic_add,
     atomic_load,
     barrier,
-    rows_of,
+    cut,
     share,
     wait_while,
 )
@@ -44,6 +45,7 @@ class Model(NamedTuple):
     layers: np.ndarray  # int64: the layout's tables
     parameters: np.ndarray
     space: Space
+    piece: int  # the most rows of a member that go through the net together
     m: np.ndarray  # first moment, or momentum
     v: np.ndarray  # second moment; of no use to gradient descent
 
@@ -69,9 +71,14 @@ def step(member, model, order):
     """One member's share of a step."""
     ranks, w = order.ranks[: order.sizes[K]], model.space.w[member.me]
     first, last = share(member, order.sizes[N], 1)
-    forward(model, w, ranks, last - first)
-    loss(member, model, order, w, ranks, (first, last))
-    backward(model, w, ranks, last - first)
+    order.losses[member.me] = 0
+    pieces = max(1, (last - first + model.piece - 1) // model.piece)
+    for i in range(pieces):
+        low, high = cut(last - first, 1, i, pieces)
+        forward(model, w, ranks, high - low, low)
+        loss(member, model, order, w, ranks, (first + low, first + high))
+        backward(model, w, ranks, high - low)
+        own_gradients(member, model, ranks, high - low, i == 0)
     gradients(member, model, ranks, order.sizes[N])
     if member.me == 0:
         total(model, order, ranks)  # s is member 0's own
@@ -105,17 +112,21 @@ def lead(member, model, order):
 
 
 @compiled
-def forward(model, w, ranks, n):
-    """The logits of n rows, without the last bias."""
+def forward(model, w, ranks, n, first):
+    """The logits of n rows of the batch, without the last bias; the member's row `first` is the first of them."""
     rows, last = n, len(model.layers) - 1
     for i in range(last + 1):
         layer = model.layers[i]
+        if layer[KERNEL] > 0:
+            patches(w, layer, rows, first if i == 0 else 0)
         if layer[NESTED]:
-            nested_forward(model.space, w, layer, ranks, n)
+            nested_forward(model.space, w, layer, ranks, n * layer[POSITIONS])
             rows = n * ranks.size
         else:
-            dense_forward(model.space, w, layer, rows)
-        if i < last:
+            dense_forward(model.space, w, layer, rows * layer[POSITIONS])
+        if layer[KERNEL] > 0:
+            bias_relu_pool(w, layer, bias(model.space.p, layer), model.layers[i + 1], rows)
+        elif i < last:
             bias_relu(view(w, layer[Y], rows, layer[D_OUT]), bias(model.space.p, layer))
 
 
@@ -125,45 +136,55 @@ def backward(model, w, ranks, n):
     rows = n * ranks.size
     for i in range(len(model.layers) - 1, -1, -1):
         layer, below = model.layers[i], model.layers[max(i - 1, 0)]
-        dh = below[DY] if i > 0 else -1
         if layer[NESTED]:
-            nested_backward(model.space, w, layer, ranks, n, dh)
+            nested_backward(model.space, w, layer, ranks, n * layer[POSITIONS], layer[DH])
             rows = n if layer[SHARES] else rows
         elif i > 0:
-            dense_backward(model.space, w, layer, rows, dh)
-        if i > 0:
+            dense_backward(model.space, w, layer, rows * layer[POSITIONS], layer[DH])
+        if i == 0:
+            continue
+        if layer[KERNEL] > 0:
+            sum_of_patches(w, layer, rows)
+        if below[KERNEL] > 0:
+            relu_pool_backward(w, below, layer, rows)
+        else:
             size = rows * below[D_OUT]
-            relu_backward(w[below[Y] : below[Y] + size], w[dh : dh + size])
+            relu_backward(w[below[Y] : below[Y] + size], w[layer[DH] : layer[DH] + size])
+
+
+@compiled
+def own_gradients(member, model, ranks, n, fresh):
+    """The gradients of all parameters but s over n rows of the member's own, where each member has room for them."""
+    space, me = model.space, member.me
+    if len(space.g) == member.threads:
+        mine = Space(space.p, space.g[me : me + 1], space.w[me : me + 1], space.gemm)
+        weights(alone(member), model.layers, mine, ranks, n, fresh)
 
 
 @compiled
 def gradients(member, model, ranks, batch):
     """The gradients of all parameters but s, which sum over the rows of all members.
 
-    Either each member computes its part of them from everybody's intermediates, or, where gradients are smaller than
-    intermediates, which would have to go from core to core, all of them from its own rows, for `combine` to add up.
+    Where gradients are smaller than intermediates, which would have to go from core to core, each member has found its
+    `own_gradients`, for `combine` to add up; else it computes its part of them from everybody's intermediates.
     """
-    space, me = model.space, member.me
-    if len(space.g) > 1:
-        mine = Space(space.p, space.g[me : me + 1], space.w[me : me + 1], space.gemm)
-        weights(alone(member), model.layers, mine, ranks, rows_of(me, member.threads, batch))
-    else:
+    if len(model.space.g) < member.threads:
         barrier(member)
-        weights(member, model.layers, space, ranks, batch)
+        weights(member, model.layers, model.space, ranks, batch, True)
     barrier(member)
 
 
 @compiled
-def weights(member, layers, space, ranks, batch):
+def weights(member, layers, space, ranks, batch, fresh):
     """The member's part of the gradients, over the rows of all intermediates in `space`."""
     stacked = 1
     for i in range(len(layers)):
         layer = layers[i]
         if layer[NESTED]:
-            nested_weights(member, space, layer, ranks, batch)
+            nested_weights(member, space, layer, ranks, batch, fresh)
             stacked = ranks.size
         else:
-            dense_weights(member, space, layer, stacked, batch)
+            dense_weights(member, space, layer, stacked, batch, fresh)
 
 
 @compiled
@@ -191,10 +212,9 @@ def weigh(model, order, ranks):
 def loss(member, model, order, w, ranks, rows):
     """What the member's rows add to the losses, and the gradient of the total over their logits."""
     head, n = model.layers[len(model.layers) - 1], rows[1] - rows[0]
-    z, losses = view(w, head[Y], n * ranks.size, head[D_OUT]), order.losses[member.me]
-    losses[:] = 0
-    labels = order.labels[rows[0] : rows[1]]
-    softmax_cross_entropy_rows(z, bias(model.space.p, head), labels, order.sizes[N], order.weights, losses)
+    z, labels = view(w, head[Y], n * ranks.size, head[D_OUT]), order.labels[rows[0] : rows[1]]
+    b, losses = bias(model.space.p, head), order.losses[member.me]
+    softmax_cross_entropy_rows(z, b, labels, order.sizes[N], order.weights, losses)
 
 
 @compiled

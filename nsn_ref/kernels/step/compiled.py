@@ -1,0 +1,254 @@
+"""A compiled training step, for Python: flat buffers, a team of threads, one call a step."""
+
+import math
+import os
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import numpy as np
+
+from nsn_ref import checks
+from nsn_ref.blas import chosen_blas
+from nsn_ref.errors import DTypeError, LabelError, ShapeError
+from nsn_ref.kernels.common import FLOATS
+from nsn_ref.kernels.step.layout import D_OUT, STOP, places, shown
+from nsn_ref.kernels.step.passes import Space
+from nsn_ref.kernels.step.step import DONE, GIVEN, OPTIMIZER, VARIANT, K, Model, N, Order, lead, serve
+from nsn_ref.kernels.step.team import Team, cut
+from nsn_ref.kernels.step.update import LANE, LANES
+from nsn_ref.ops.objective import VARIANTS
+
+OPTIMIZERS = ("adamw", "sgd")
+WORTH_A_THREAD = 5e6  # floating-point operations
+
+
+class StepResult(NamedTuple):
+    """What one step found."""
+
+    total: float
+    losses: np.ndarray  # (K,), in the order of the ranks
+    grad_norm: float  # before clipping, s left out; infinite where its square is
+    finite: bool  # whether the total is, which no loss can be without, and all parameters after the step
+
+
+class CompiledStep(ABC):
+    """Parameters, gradients and moments of a network in flat buffers, and the step that changes them in place.
+
+    The loss is the cross-entropy of labels. The threads beside the calling one stay awake between steps; `close` ends
+    them. A subclass says where intermediates lie, and where the rows of a batch go.
+
+    Parameters
+    ----------
+    net : Chain
+    dtype : {float32, float64}
+    rows, ranks : int, >= 1
+        The most rows of a batch, the most ranks of a step.
+    optimizer : {"adamw", "sgd"}
+    decays : sequence of str
+        The parameters that decay, by the last part of their names.
+    threads : int, >= 1, optional
+        Default: as many as NumPy's BLAS may use, and no more than one for five million operations of a step.
+
+    Raises
+    ------
+    OptionError, NSNError
+
+    Attributes
+    ----------
+    params, grads, m, v : dict of str to ndarray
+        Views into the buffers, zero at the start.
+    threads : int
+    """
+
+    def __init__(self, net, dtype, *, rows, ranks=2, optimizer="adamw", decays=("A", "B", "W"), threads=None):
+        self._name = type(self).__name__
+        checks.choice(self._name, "dtype", str(np.dtype(dtype)), tuple(map(str, FLOATS)))
+        checks.choice(self._name, "optimizer", optimizer, OPTIMIZERS)
+        for name, value in (("rows", rows), ("ranks", ranks), *([] if threads is None else [("threads", threads)])):
+            checks.integer(self._name, name, value, 1)
+        dtype, blas = np.dtype(dtype), chosen_blas()
+        self.net, self.rows, self._blas = net, rows, blas.threads
+        work = self._multiply_adds() * ranks * rows
+        self.threads = team_size(work, self._blas.num_threads) if threads is None else threads
+        names, parameters = places(net, decays)
+        tables, size = self._lay_out(ranks, -(-rows // self.threads), names, dtype), parameters[-1, STOP]
+        own_gradients = self.threads > 1 and (tables.in_pieces or size < tables.size)
+        p, m, v = (np.zeros(size, dtype) for _ in range(3))
+        g = np.zeros((self.threads if own_gradients else 1, size), dtype)
+        self.params, self.grads, self.m, self.v = (shown(buffer, names) for buffer in (p, g[0], m, v))
+        space = Space(p, g, np.zeros((self.threads, tables.size), dtype), blas.gemm[dtype])
+        self._model = Model(tables.layers, parameters, space, tables.piece, m, v)
+        self._order = Order(
+            sizes=np.zeros(5, np.int64),
+            labels=np.zeros(rows, np.int64),
+            ranks=np.zeros(ranks, np.int64),
+            weights=np.zeros(ranks, dtype),
+            rates=np.zeros((2, 9)),
+            limit=np.zeros(1),
+            losses=np.zeros((self.threads, ranks)),
+            mean_losses=np.zeros(ranks, dtype),
+            dlosses=np.zeros(ranks, dtype),
+            found=np.zeros((self.threads, LANE + LANES)),
+            results=np.zeros(3),
+        )
+        self._order.sizes[OPTIMIZER] = OPTIMIZERS.index(optimizer)
+        self._places = {}  # by batch size: which rows go where
+        self._team = Team(self.threads)
+        self._member = self._team.member(0)
+        self._team.start(serve, self._model, self._order)
+
+    @abstractmethod
+    def _multiply_adds(self):
+        """Those of one row on its way to the logits at the full rank, roughly."""
+
+    @abstractmethod
+    def _lay_out(self, ranks, rows, names, dtype):
+        """The `Layout` for members of so many rows."""
+
+    @abstractmethod
+    def _place(self, w, rows):
+        """The first rows of a member's intermediates, in the shape of a batch."""
+
+    def load(self, params, m, v, steps=0):
+        """Copy parameters and moments in (`v` may be empty), and say how many steps they have seen."""
+        for views, arrays in ((self.params, params), (self.m, m), (self.v, v)):
+            for name, array in arrays.items():
+                views[name][...] = array
+        self._order.sizes[DONE] = steps
+
+    @property
+    def steps(self):
+        """Steps done: counted where the buffers are changed, so it always says what they hold."""
+        return int(self._order.sizes[DONE])
+
+    def step(self, x, labels, ranks, rates, *, objective="uncertainty", weights=None, clip=None):
+        """One step on one batch.
+
+        Parameters
+        ----------
+        x : ndarray, shape (n, d_in)
+        labels : ndarray of int, shape (n,)
+        ranks : sequence of K int
+        rates : pair
+            Rows from `adamw_rates` or `sgd_rates`: of the parameters, and of s.
+        objective : str
+            A variant of `ops.objective`.
+        weights : sequence of K numbers, optional
+            Of the losses, instead of the objective; the gradient of s is then zero.
+        clip : float, > 0, optional
+            Largest norm of the gradients, those of s left out.
+
+        Returns
+        -------
+        StepResult
+
+        Raises
+        ------
+        ShapeError, DTypeError, RankError, LabelError, OptionError
+            Nothing is changed then.
+        """
+        order, n, count = self._order, len(x), len(ranks)
+        self._check(x, labels, ranks)
+        descending = _descending(ranks)
+        if weights is None:
+            checks.choice(f"{self._name}.step", "objective", objective, VARIANTS)
+            order.sizes[VARIANT] = VARIANTS.index(objective)
+        else:
+            order.sizes[VARIANT] = GIVEN
+            order.weights[:count] = [weights[k] for k in descending]
+        order.sizes[N], order.sizes[K] = n, count
+        order.ranks[:count] = [ranks[k] for k in descending]
+        order.labels[:n] = labels
+        order.rates[...] = rates
+        order.limit[0] = np.inf if clip is None else clip
+        self._load_rows(x)
+        threads = self._blas.num_threads
+        self._blas.set_num_threads(1)  # the team goes in parallel, each member through products of its own
+        try:
+            bad = lead(self._member, self._model, order)
+        finally:
+            self._blas.set_num_threads(threads)
+        if bad >= 0:
+            expected = f"integers in 0..{self._model.layers[-1, D_OUT] - 1}"
+            raise LabelError(f"{self._name}.step: labels has the label {labels[bad]}, expected {expected}")
+        return self.result(ranks)
+
+    def result(self, ranks):
+        """The `StepResult` of the last step, which had these ranks."""
+        order, count = self._order, len(ranks)
+        losses = order.mean_losses[:count].copy()
+        if count > 1 and not _is_descending(ranks):
+            losses[_descending(ranks)] = order.mean_losses[:count]
+        total, norm, non_finite = order.results.tolist()
+        return StepResult(total, losses, norm, non_finite == 0 and math.isfinite(total))
+
+    def close(self):
+        """End the threads; a further step is refused."""
+        self._team.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    def _load_rows(self, x):
+        """Give each member its rows."""
+        places = self._places.get(len(x))
+        if places is None:
+            places = []
+            for me, w in enumerate(self._model.space.w):
+                first, last = cut(len(x), 1, me, self.threads)
+                places.append((slice(first, last), self._place(w, last - first)))
+            self._places[len(x)] = places
+        for rows, place in places:
+            place[...] = x[rows]
+
+    def _check(self, x, labels, ranks):
+        self._team.check()
+        rows, shape, dtype = self.rows, self._row_shape, self._model.space.p.dtype
+        if not isinstance(x, np.ndarray) or x.dtype != dtype:
+            raise DTypeError(f"{self._name}.step: x is {describe(x)}, expected an array of {dtype}")
+        if not x.ndim or not 1 <= len(x) <= rows or x.shape[1:] != shape:
+            expected = f"(1..{rows}, {', '.join(map(str, shape))})"
+            raise ShapeError(f"{self._name}.step: x has shape {x.shape}, expected {expected}")
+        if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iu":
+            raise DTypeError(f"{self._name}.step: labels is {describe(labels)}, expected an array of integers")
+        if labels.shape != x.shape[:1]:
+            raise ShapeError(f"{self._name}.step: labels has shape {labels.shape}, expected {x.shape[:1]}")
+        checks.ranks(f"{self._name}.step", ranks, self.net.R)
+        if len(ranks) > len(self._order.ranks):
+            raise ShapeError(
+                f"{self._name}.step: ranks has {len(ranks)} ranks, expected at most {len(self._order.ranks)}"
+            )
+
+
+def _descending(ranks):
+    """Places of the ranks, the largest rank first."""
+    return range(len(ranks)) if _is_descending(ranks) else sorted(range(len(ranks)), key=lambda k: -ranks[k])
+
+
+def _is_descending(ranks):
+    return list(ranks) == sorted(ranks, reverse=True)
+
+
+def describe(value):
+    """The kind of a value, for messages."""
+    return f"an array of {value.dtype}" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
+
+
+def team_size(multiply_adds, threads):
+    """Threads worth waking for a step, whose operations are about six for each multiply-add on the way forward."""
+    if os.name != "posix":  # waiting asks for functions of its C library
+        return 1
+    return max(1, min(threads, int(6 * multiply_adds / WORTH_A_THREAD)))
+
+
+def adamw_rates(t, *, lr, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0):
+    """A row of the rates of step t (from 1) of AdamW."""
+    return lr, beta1, 1 - beta1, beta2, 1 - beta2, 1 - beta1**t, 1 - beta2**t, eps, lr * weight_decay
+
+
+def sgd_rates(*, lr, momentum=0.0, weight_decay=0.0):
+    """A row of the rates of gradient descent with momentum."""
+    return lr, momentum, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, weight_decay
