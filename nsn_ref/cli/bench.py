@@ -53,13 +53,15 @@ def bench(
         return
     from nsn_ref.bench import names, record
     from nsn_ref.bench.plan import Plan
+    from nsn_ref.cli.parsing import check_folders
 
     engines = tuple(part.strip() for part in against.split(",") if part.strip())
     files = {"--json": json_file, "--figure": figure_file, "--markdown": markdown_file}
     with Console(stderr=True).status("bench") as status:
         plan = Plan(engines, dtype, threads, repeats, quick, status.update)
         chosen = names.chosen(name)
-        _check_files(files, chosen)
+        check_folders(files)
+        _check_figure(figure_file, chosen)
         for absent in plan.absent:
             typer.echo(f"{absent}: not installed, left out")
         found = record.begin(json_file if add else None)
@@ -73,15 +75,11 @@ def bench(
         typer.echo(f"wrote {path}")
 
 
-def _check_files(files, chosen):
-    """Refuse before minutes of measuring rather than after."""
+def _check_figure(figure_file, chosen):
     from nsn_ref.bench.figure import PANELS
-    from nsn_ref.errors import FileError, OptionError
+    from nsn_ref.errors import OptionError
 
-    for option, path in files.items():
-        if path is not None and not path.parent.is_dir():
-            raise FileError(f"{option} is {path}, expected a file in a folder that exists")
-    if files["--figure"] is not None and not set(PANELS) & set(chosen):
+    if figure_file is not None and not set(PANELS) & set(chosen):
         raise OptionError(f"bench: --figure is given for {', '.join(chosen)}, expected one of {', '.join(PANELS)}")
 
 

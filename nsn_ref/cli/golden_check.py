@@ -59,11 +59,13 @@ def check(
 
     Example: [bold]nsn-ref golden check golden/ports/torch_port.py --require 'nested_linear*' --html report.html[/bold]
     """
+    from nsn_ref.cli.parsing import check_folders
     from nsn_ref.golden import check as checker
     from nsn_ref.golden import report
     from nsn_ref.golden import suite as suites
     from nsn_ref.golden.locate import suite_dir
 
+    check_folders({"--json": json_file, "--html": html_file})
     folder = suite or suite_dir()
     cases = checker.select(suites.load(folder), op=op, lane=None if lane == "property" else lane, dtype=dtype)
     target = _port(port or OWN_ENGINE, contract, time_limit)

@@ -36,12 +36,14 @@ def mutants(
 
     Example: [bold]nsn-ref golden mutants --set hand --dtype float32 --sample 60[/bold]
     """
+    from nsn_ref.cli.parsing import check_folders
     from nsn_ref.golden import suite as suites
     from nsn_ref.golden.locate import suite_dir
     from nsn_ref.golden.mutants import equivalent, false_alarms, matrix, run
 
     if which not in SETS:
         raise OptionError(f"golden mutants: --set is {which!r}, expected hand, mechanical or all")
+    check_folders({"--docs": docs, "--json": json_file})
     start, folder, console = time.monotonic(), suite or suite_dir(), terminal.console()
     cases = suites.load(folder)
     formats = list(dict.fromkeys(case.dtype for case in cases))

@@ -1,6 +1,6 @@
 """Reading the values of options."""
 
-from nsn_ref.errors import OptionError
+from nsn_ref.errors import FileError, OptionError
 
 
 def integers(option, text):
@@ -35,6 +35,23 @@ def variants(option, text, R):
     if text == "powers":
         return tuple(2**i for i in range(max(R - 1, 0).bit_length())) or None
     return tuple(integers(option, text))
+
+
+def check_folders(files):
+    """Refuse files that could not be written, before minutes of work rather than after.
+
+    Parameters
+    ----------
+    files : dict of str to Path
+        By option; None where it is not given.
+
+    Raises
+    ------
+    FileError
+    """
+    for option, path in files.items():
+        if path is not None and not path.parent.is_dir():
+            raise FileError(f"{option} is {path}, expected a file in a folder that exists")
 
 
 def _listed(option, text, kind, what):

@@ -28,7 +28,8 @@ def sweep(
     from functools import partial
 
     from nsn_ref.cli.cells import cells_left
-    from nsn_ref.errors import FileError, OptionError
+    from nsn_ref.cli.parsing import check_folders
+    from nsn_ref.errors import OptionError
     from nsn_ref.experiments import cluster, processes
     from nsn_ref.experiments.records import Store
     from nsn_ref.experiments.runner import complete
@@ -39,8 +40,7 @@ def sweep(
         raise OptionError(
             f"sweep: got --workers {workers} with --scheduler, expected one of them: a cluster has its own"
         )
-    if out is not None and not out.parent.is_dir():
-        raise FileError(f"--out is {out}, expected a file in a folder that exists")
+    check_folders({"--out": out})
     tasks, store = read_sweep(spec), Store(records)
     if dry_run:
         _show(tasks, store)

@@ -41,7 +41,7 @@ def digits(
         int, typer.Option(help="Fixes the split, the parameters at the start, the batches, the ranks.")
     ] = 0,
     out: Annotated[Path, typer.Option(help="Folder of the run; it is made.")] = Path("runs/digits"),
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in that folder.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in that folder, if it holds one.")] = False,
 ):
     """Train on scikit-learn's digits: an anchor rank and a variant at each step (arXiv:2509.17874v1, Eq. 3).
 
