@@ -15,7 +15,7 @@ class LayerForm(NamedTuple):
     key: str
     rank: int
     weights: int  # multiply-adds for one token
-    form: str  # "factors", or "product": W_r multiplied out, where that has fewer weights
+    form: str  # "factors", or "product": W_r multiplied out, where that has no more weights
 
 
 class DecoderCost(NamedTuple):
@@ -54,7 +54,7 @@ def decoder_cost(config, rank, *, cached=True):
     rank : int or tuple of int
         As `Decoder.layer_ranks` takes it.
     cached : bool
-        Above its break-even rank a layer runs as the product W_r. The paper's figure has factors everywhere.
+        From its break-even rank on a layer runs as the product W_r. The paper's figure has factors everywhere.
 
     Returns
     -------
@@ -101,7 +101,7 @@ def rank_for_share(config, share, *, cached=True):
 def _form(config, key, rank, cached):
     d_in, d_out, _ = config.linear_layers[key]
     factors, product = rank * (d_in + d_out), d_in * d_out
-    cheaper = cached and product < factors
+    cheaper = cached and product <= factors
     return LayerForm(key, rank, product if cheaper else factors, "product" if cheaper else "factors")
 
 

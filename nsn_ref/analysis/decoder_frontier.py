@@ -11,6 +11,7 @@ from nsn_ref.analysis import plots
 from nsn_ref.analysis.decoder_cost import decoder_cost
 from nsn_ref.analysis.perplexity import losses_at_ranks
 from nsn_ref.files import made_folder, write_atomically
+from nsn_ref.inference import multiplied_out
 
 
 class DecoderRow(NamedTuple):
@@ -25,7 +26,7 @@ class DecoderRow(NamedTuple):
 
 
 def decoder_frontier(decoder, params, windows, ranks, *, ops=reference, progress=lambda: None):
-    """Evaluate a decoder on a text at several ranks.
+    """Evaluate a decoder on a text at several ranks; a layer runs as the product W_r where that is cheaper.
 
     Parameters
     ----------
@@ -47,9 +48,10 @@ def decoder_frontier(decoder, params, windows, ranks, *, ops=reference, progress
     ------
     ShapeError, DTypeError, NonFiniteError, RankError, LabelError
     """
-    losses = losses_at_ranks(decoder, params, windows, list(ranks.values()), ops=ops, progress=progress)
     rows = []
-    for (name, rank), loss in zip(ranks.items(), losses.tolist(), strict=True):
+    for name, rank in ranks.items():
+        net, weights, left = multiplied_out(decoder, params, rank)
+        (loss,) = losses_at_ranks(net, weights, windows, [left], ops=ops, progress=progress).tolist()
         cost = decoder_cost(decoder.config, rank)
         products = sum(layer.form == "product" for layer in cost.layers)
         rows.append(DecoderRow(name, math.exp(loss), loss, cost.flops, cost.share, products))

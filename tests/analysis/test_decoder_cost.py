@@ -3,11 +3,13 @@
 import dataclasses
 import math
 
+import numpy as np
 import pytest
 
 from nsn_ref.analysis.cost import PYTHIA_2_8B, transformer_share
 from nsn_ref.analysis.decoder_cost import decoder_cost, rank_for_share
 from nsn_ref.errors import OptionError, RankError
+from nsn_ref.inference import multiplied_out
 from nsn_ref.nets.decoder import Decoder, DecoderConfig
 from nsn_ref.surgery.choice import nested_config
 
@@ -60,6 +62,18 @@ def test_above_break_even_a_layer_runs_multiplied_out():
     assert (gate_more.form, gate_more.weights) == ("product", 12 * 17)
     full = decoder_cost(config, 12)
     assert full.weights == full.dense and full.share == 1.0  # these layers have no biases
+    at_break_even, *_ = decoder_cost(nested_config(SMALL, "attention"), 6).layers
+    assert (at_break_even.form, at_break_even.weights) == ("product", 12 * 12) and 6 * 24 == 12 * 12
+
+
+@pytest.mark.parametrize("rank", [1, 5, 6, 7, 8, 12])
+def test_the_report_says_how_layers_run(rank):
+    """A decoder at one rank as evaluation, generation and export make it, rank 6 being break-even of some layers."""
+    config = nested_config(SMALL, "mlp,attention")
+    net = Decoder(config)
+    plainer = multiplied_out(net, net.init(np.random.default_rng(0)), rank).net
+    factors = {layer.key for layer in decoder_cost(config, rank).layers if layer.form == "factors"}
+    assert {key for key, _ in plainer.config.nested} == factors
 
 
 def test_the_largest_rank_within_a_share():

@@ -89,6 +89,14 @@ def test_eval(nested, text):
         assert abs(float(row[2]) - loss) <= 1e-3
 
 
+def test_eval_runs_products_where_they_are_cheaper(nested, text, monkeypatch):
+    """At all components every layer is above break-even, and no factor is multiplied by."""
+    monkeypatch.setattr("nsn_ref.kernels.nested_linear_forward", None)
+    status, output = run("eval", nested, "--text", text, "--ranks", "12", "--limit", 2)
+    row = next(row for row in rows(output) if row[:1] == ["12"])
+    assert status == 0 and int(row[-1]) == len(open_model(nested).decoder.nested_layers)
+
+
 def test_eval_of_a_plain_folder(model, text):
     _, output = run("eval", model, "--text", text)
     row = next(row for row in rows(output) if row[:1] == ["plain"])
