@@ -14,6 +14,7 @@ from nsn_ref.nets.decoder import Decoder
 from nsn_ref.surgery.adapt import adapt
 from nsn_ref.surgery.factorise import factorise_svd
 from nsn_ref.surgery.folder import open_model, write_nested
+from nsn_ref.surgery.grams import InputGrams
 
 
 @pytest.mark.parametrize("layers", ["mlp", "attention", "all"])
@@ -78,6 +79,19 @@ def test_by_energy(folder, tokens, tmp_path, whitened):
         assert report["error"] ** 2 <= 0.1 + 1e-12
         if report["R"] > 1:
             assert report["ranks"][-2] == report["R"] - 1 and report["errors"][-2] ** 2 > 0.1
+
+
+def test_calibration_runs_once(folder, tokens, tmp_path, monkeypatch):
+    """Also where the number of components depends on what it finds."""
+    ran, run = [], InputGrams._run
+
+    def counted(self, layer, inputs):
+        ran.append(layer)
+        run(self, layer, inputs)
+
+    monkeypatch.setattr(InputGrams, "_run", counted)
+    adapt(folder, tmp_path / "nsn", layers="blocks.*", ranks="energy=0.9", tokens=tokens)
+    assert len(ran) == len(open_model(folder).decoder.layers) - 2  # all but the last norm and the head
 
 
 def test_provenance(folder, tokens, tmp_path):
