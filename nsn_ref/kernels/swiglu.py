@@ -23,6 +23,7 @@ def swiglu_backward(dy, saved, *, out=None):
     floats("swiglu_backward", up=up, activated=activated, dy=dy)
     shapes("swiglu_backward", activated=(activated, up.shape), dy=(dy, up.shape))
     dgate, dup = outputs("swiglu_backward", out, up.dtype, up.shape, up.shape)
-    silu_backward(dy * up, silu, out=dgate)
+    np.multiply(dy, up, out=dgate)
+    silu_backward(dgate, silu, out=dgate)
     np.multiply(dy, activated, out=dup)  # y = activated * up
     return dgate, dup

@@ -141,7 +141,7 @@ class Fan(Composite):
         """Gradients of K outputs, summed."""
         each = [self.core.backward(dz, core, ops) for dz, core in zip(dzs, saved.core, strict=True)]
         dys = [
-            np.stack(dy) if part.ranked else sum(dy)
+            np.stack(dy) if part.ranked else _total(dy)
             for part, dy in zip(self.parts, zip(*each, strict=True), strict=True)
         ]
         ways = [part.backward_ranks if part.ranked else part.backward for part in self.parts]
@@ -167,4 +167,10 @@ def _on_one_input_at_ranks(parts, params, x, ranks, ops):
 def _to_one_input(ways, dys, contexts, ops):
     """Backward through layers that read one input: their cotangents of it add up."""
     dxs, grads = zip(*(way(dy, saved, ops) for way, dy, saved in zip(ways, dys, contexts, strict=True)), strict=True)
-    return sum(dxs), sum_grads(grads)
+    return _total(dxs), sum_grads(grads)
+
+
+def _total(arrays):
+    """Their sum, without the zero that `sum` starts from, which would be added to a whole array."""
+    first, *rest = arrays
+    return sum(rest, start=first)
