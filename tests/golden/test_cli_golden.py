@@ -124,7 +124,7 @@ def test_status_1_for_what_is_required_but_not_covered(nsn, port_file):
         (["--require", "conv9d"], "--require conv9d matches none"),
         (["cmd:true", "--contract", "no/such/file.json"], "No such file"),
         ([NUMPY_PORT, "--contract", NUMPY_PORT], "not JSON"),
-        (["--json", "no/such/report.json", "--op", "objective_forward"], "--json is no/such/report.json, expected a file"),
+        (["--json", "no/such/x.json", "--op", "objective_forward"], "--json is no/such/x.json, expected a file"),
     ],
 )
 def test_status_2_for_what_is_not_the_ports_fault(nsn, args, message):
