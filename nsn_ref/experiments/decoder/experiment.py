@@ -62,9 +62,9 @@ def run(text, options, seed):
 
     def fitted(name, decoder, steps, params=None, **settings):
         began = time.perf_counter()
-        fitted = fit(decoder, rows, options[steps], options["batch_size"], seed, params=params, **settings)
+        done = fit(decoder, rows, options[steps], options["batch_size"], seed, params=params, **settings)
         seconds[name] = time.perf_counter() - began
-        return fitted.params
+        return done.params
 
     def losses(decoder, params, ranks):
         return losses_at_ranks(decoder, params, held_out, ranks, ops=kernels).tolist()
