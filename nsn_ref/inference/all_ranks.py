@@ -41,7 +41,7 @@ def logits_at_ranks(net, params, x, ranks=None, *, out=None):
 
     Returns
     -------
-    ndarray, shape (K, n, C), or (K, B, T, C) for x of shape (B, T, d_in)
+    ndarray, shape (K, n, C), or (K, n, T, C) for x of shape (n, T, d_in)
 
     Raises
     ------

@@ -113,7 +113,7 @@ class Predictor:
 
         Returns
         -------
-        ndarray, shape (n, C), or (B, T, C) for x of shape (B, T, d_in)
+        ndarray, shape (n, C), or (n, T, C) for x of shape (n, T, d_in)
 
         Raises
         ------

@@ -2,13 +2,16 @@
 
 import numpy as np
 
+from nsn_ref import checks
 from nsn_ref.kernels.common import floats, output, outputs, shapes
 from nsn_ref.kernels.gelu import gelu_backward, gelu_forward
 from nsn_ref.ops.geglu import GegluSaved
+from nsn_ref.ops.gelu import FORMS
 
 
 def geglu_forward(gate, up, *, approximate="none", out=None):
     """As `nsn_ref.ops.geglu_forward`; `out` takes y."""
+    checks.choice("geglu_forward", "approximate", approximate, FORMS)
     floats("geglu_forward", gate=gate, up=up)
     shapes("geglu_forward", up=(up, gate.shape))
     y = output("geglu_forward", out, gate.shape, gate.dtype)

@@ -20,13 +20,13 @@ def dense_forward(x, W, b):
 
     Parameters
     ----------
-    x : ndarray, shape (n, d_in) or (B, T, d_in)
+    x : ndarray, shape (n, d_in) or (n, T, d_in)
     W : ndarray, shape (d_out, d_in)
     b : ndarray, shape (d_out,)
 
     Returns
     -------
-    y : ndarray, shape (n, d_out) or (B, T, d_out)
+    y : ndarray, shape (n, d_out) or (n, T, d_out)
     saved : DenseSaved
 
     Raises
@@ -46,7 +46,7 @@ def dense_backward(dy, saved):
 
     Parameters
     ----------
-    dy : ndarray, shape (n, d_out) or (B, T, d_out)
+    dy : ndarray, shape (n, d_out) or (n, T, d_out)
     saved : DenseSaved
 
     Returns

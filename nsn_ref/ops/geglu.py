@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nsn_ref import checks
-from nsn_ref.ops.gelu import GeluSaved, gelu_backward, gelu_forward
+from nsn_ref.ops.gelu import FORMS, GeluSaved, gelu_backward, gelu_forward
 
 
 class GegluSaved(NamedTuple):
@@ -38,6 +38,7 @@ def geglu_forward(gate, up, *, approximate="none"):
     -----
     Source: Shazeer, arXiv:2002.05202, Eq. 5, without its matrices.
     """
+    checks.choice("geglu_forward", "approximate", approximate, FORMS)
     checks.alike("geglu_forward", gate=gate, up=up)
     activated, gelu = gelu_forward(gate, approximate=approximate)
     return activated * up, GegluSaved(up, activated, gelu)

@@ -20,7 +20,7 @@ def hidden_regularisation_forward(h_anchor, h_variant, *, stop_anchor=False):
 
     Parameters
     ----------
-    h_anchor, h_variant : ndarray, shape (n, d) or (B, T, d)
+    h_anchor, h_variant : ndarray, shape (n, d) or (n, T, d)
         A layer's output after its activation (bottlenecks have different widths), of one batch at both ranks.
     stop_anchor : bool
         Hold the anchor's output constant: only the variant is pulled.

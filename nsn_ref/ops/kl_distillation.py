@@ -25,7 +25,7 @@ def kl_distillation_forward(z, teacher_z, *, temperature=1.0, reduction="mean"):
 
     Parameters
     ----------
-    z : ndarray, shape (n, C) or (B, T, C)
+    z : ndarray, shape (n, C) or (n, T, C)
         The student's logits.
     teacher_z : ndarray, the shape of z
         The teacher's logits. For in-place distillation the teacher is constant: drop its gradient.
@@ -45,7 +45,7 @@ def kl_distillation_forward(z, teacher_z, *, temperature=1.0, reduction="mean"):
     Notes
     -----
     Source: Hinton, Vinyals & Dean, arXiv:1503.02531, sec. 2 (a cross-entropy there: it differs by the teacher's
-    entropy); between widths of one network, Yu & Huang, arXiv:1903.05134, sec. 3.3.
+    entropy); between widths of one network, Yu & Huang, arXiv:1903.05134, Algorithm 1.
     """
     name = "kl_distillation_forward"
     checks.choice(name, "reduction", reduction, ("mean", "sum"))

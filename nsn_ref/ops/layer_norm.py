@@ -21,7 +21,7 @@ def layer_norm_forward(x, w, b, eps=1e-5):
 
     Parameters
     ----------
-    x : ndarray, shape (n, d) or (B, T, d)
+    x : ndarray, shape (n, d) or (n, T, d)
     w, b : ndarray, shape (d,)
     eps : float, > 0
         Added to the variance (biased: divided by d), inside the root.

@@ -24,7 +24,7 @@ def logits_regularisation_forward(z_anchor, z_variant, *, stop_anchor=False):
 
     Parameters
     ----------
-    z_anchor, z_variant : ndarray, shape (n, C) or (B, T, C)
+    z_anchor, z_variant : ndarray, shape (n, C) or (n, T, C)
         Logits of one batch at the anchor rank and at the variant rank.
     stop_anchor : bool
         Hold the anchor's logits constant: only the variant is pulled.

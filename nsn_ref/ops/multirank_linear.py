@@ -28,7 +28,7 @@ def multirank_linear_forward(x, A, B, b, ranks):
 
     Parameters
     ----------
-    x : ndarray, shape (n, d_in) or (B, T, d_in)
+    x : ndarray, shape (n, d_in) or (n, T, d_in)
     A : ndarray, shape (R, d_in)
         Rows a_i.
     B : ndarray, shape (d_out, R)
@@ -40,7 +40,7 @@ def multirank_linear_forward(x, A, B, b, ranks):
 
     Returns
     -------
-    ys : ndarray, shape (K, n, d_out) or (K, B, T, d_out)
+    ys : ndarray, shape (K, n, d_out) or (K, n, T, d_out)
         ys[k] is the output at ranks[k].
     saved : MultirankLinearSaved
 
@@ -71,7 +71,7 @@ def multirank_linear_backward(dys, saved):
 
     Parameters
     ----------
-    dys : ndarray, shape (K, n, d_out) or (K, B, T, d_out)
+    dys : ndarray, shape (K, n, d_out) or (K, n, T, d_out)
         dys[k] is the cotangent of the output at ranks[k].
     saved : MultirankLinearSaved
 

@@ -28,7 +28,7 @@ def nested_embedding_forward(tokens, E, B, rank):
 
     Parameters
     ----------
-    tokens : ndarray of integers in 0..V-1, shape (n,) or (B, T)
+    tokens : ndarray of integers in 0..V-1, shape (n,) or (n, T)
     E : ndarray, shape (V, R)
         Row v holds the coordinates of token v.
     B : ndarray, shape (d_out, R)
@@ -37,7 +37,7 @@ def nested_embedding_forward(tokens, E, B, rank):
 
     Returns
     -------
-    y : ndarray, shape (n, d_out) or (B, T, d_out)
+    y : ndarray, shape (n, d_out) or (n, T, d_out)
     saved : NestedEmbeddingSaved
 
     Raises
@@ -60,7 +60,7 @@ def nested_embedding_backward(dy, saved):
 
     Parameters
     ----------
-    dy : ndarray, shape (n, d_out) or (B, T, d_out)
+    dy : ndarray, shape (n, d_out) or (n, T, d_out)
     saved : NestedEmbeddingSaved
 
     Returns

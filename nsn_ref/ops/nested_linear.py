@@ -27,7 +27,7 @@ def nested_linear_forward(x, A, B, b, rank):
 
     Parameters
     ----------
-    x : ndarray, shape (n, d_in) or (B, T, d_in)
+    x : ndarray, shape (n, d_in) or (n, T, d_in)
     A : ndarray, shape (R, d_in)
         Rows a_i.
     B : ndarray, shape (d_out, R)
@@ -38,7 +38,7 @@ def nested_linear_forward(x, A, B, b, rank):
 
     Returns
     -------
-    y : ndarray, shape (n, d_out) or (B, T, d_out)
+    y : ndarray, shape (n, d_out) or (n, T, d_out)
     saved : NestedLinearSaved
 
     Raises
@@ -63,7 +63,7 @@ def nested_linear_backward(dy, saved):
 
     Parameters
     ----------
-    dy : ndarray, shape (n, d_out) or (B, T, d_out)
+    dy : ndarray, shape (n, d_out) or (n, T, d_out)
     saved : NestedLinearSaved
 
     Returns

@@ -21,7 +21,7 @@ def rms_norm_forward(x, w, eps=1e-6):
 
     Parameters
     ----------
-    x : ndarray, shape (n, d) or (B, T, d)
+    x : ndarray, shape (n, d) or (n, T, d)
     w : ndarray, shape (d,)
     eps : float, > 0
         Added to the mean square, inside the root.

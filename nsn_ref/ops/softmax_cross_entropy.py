@@ -22,10 +22,10 @@ def softmax_cross_entropy_forward(z, targets, *, reduction="mean", ignore_index=
 
     Parameters
     ----------
-    z : ndarray, shape (n, C) or (B, T, C)
+    z : ndarray, shape (n, C) or (n, T, C)
         Logits.
     targets : ndarray
-        Integer labels in 0..C-1, shape (n,) or (B, T); or target probabilities in the shape and dtype of z (taken as
+        Integer labels in 0..C-1, shape (n,) or (n, T); or target probabilities in the shape and dtype of z (taken as
         they are: rows that do not sum to one are legal).
     reduction : {"mean", "sum"}
         "mean" divides by the number of rows that are not ignored.

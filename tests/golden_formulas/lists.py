@@ -27,7 +27,7 @@ def numbers(x):
 
 
 def flat(x):
-    """Rows of an (n, d) or a (B, T, d) list."""
+    """Rows of an (n, d) or a (n, T, d) list."""
     return [row for part in x for row in part] if isinstance(x[0][0], list) else x
 
 

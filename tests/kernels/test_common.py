@@ -192,6 +192,8 @@ def test_ranks_labels_and_options_are_checked(rng):
     for option in ({"temperature": 0}, {"temperature": np.nan}, {"reduction": "max"}):
         with pytest.raises(OptionError, match=r"kl_distillation_forward: .*, expected"):
             kernels.kl_distillation_forward(z, z, **option)
+    with pytest.raises(OptionError, match=r"^geglu_forward: approximate is 'erf', expected one of 'none', 'tanh'"):
+        kernels.geglu_forward(z, z, approximate="erf")
     for eps in (0, np.nan, "1"):
         with pytest.raises(OptionError, match=r"norm_forward: eps is .*, expected"):
             kernels.layer_norm_forward(z, z[0], z[0], eps)

@@ -74,7 +74,7 @@ def test_floats_lie_within_their_bounds_of_the_certified_values(rng, form):
 
 def test_bad_input_is_named(rng):
     gate, up = normal(rng, (3, 5), (3, 5))
-    with pytest.raises(OptionError, match="approximate is 'erf', expected one of 'none', 'tanh'"):
+    with pytest.raises(OptionError, match="geglu_forward: approximate is 'erf', expected one of 'none', 'tanh'"):
         geglu_forward(gate, up, approximate="erf")
     with pytest.raises(ShapeError, match=r"geglu_forward: up has shape \(3, 4\), expected \(3, 5\) as gate has"):
         geglu_forward(gate, up[:, :4])
