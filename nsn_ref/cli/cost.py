@@ -1,6 +1,7 @@
 """`nsn-ref cost`: what a layer or a network costs at each rank."""
 
 import itertools
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -97,7 +98,8 @@ def _show_decoder(costs):
     from rich.console import Console
     from rich.table import Table
 
-    table = Table()
+    captions = (_products(rank, cost) for rank, cost in costs.items())
+    table = Table(caption_justify="left", caption="\n".join(filter(None, captions)))
     for column in ("rank", "FLOPs per token", "share of plain", "layers as factors", "multiplied out"):
         table.add_column(column, justify="right")
     for rank, cost in costs.items():
@@ -105,6 +107,15 @@ def _show_decoder(costs):
         forms = str(len(cost.layers) - products), str(products)
         table.add_row(str(rank), f"{cost.flops:,}", f"{cost.share:.1%}", *forms)
     Console().print(table)
+
+
+def _products(rank, cost):
+    """Which layers run multiplied out, those of all blocks under one name; empty where none does."""
+    kinds = {}
+    for layer in cost.layers:
+        kinds.setdefault(re.sub(r"^blocks\.\d+\.", "", layer.key), []).append(layer.form == "product")
+    named = [f"{name} ({sum(forms)} of {len(forms)})" for name, forms in kinds.items() if any(forms)]
+    return f"rank {rank} multiplies out {', '.join(named)}" if named else ""
 
 
 def _one_layer(d_in, d_out, R):

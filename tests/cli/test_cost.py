@@ -113,6 +113,8 @@ def test_a_decoder_from_its_configuration_alone(tmp_path):
     assert status == 0
     forms = {row[0]: (row[3], row[4]) for row in rows if len(row) == 5 and row[0].isdigit()}
     assert forms == dict.fromkeys(("256", "512", "1024"), ("64", "0")) | {"2560": ("0", "64")}
+    assert "rank 2560 multiplies out mlp.up (32 of 32), mlp.down (32 of 32)" in " ".join(output.split())
+    assert "rank 1024 multiplies out" not in output
     written = json.loads((tmp_path / "cost.json").read_text())
     assert [round(100 * row["share_of_plain"]) for row in written["ranks"]] == [45, 52, 68, 100]
     assert written["ranks"][3]["layers"][0] == {
