@@ -19,7 +19,8 @@ All of these name the claim, so that its id leads back. The letters are in [nota
 
 Coq has checked the {theorems} theorems ([how](../proofs/README.md)): {closed} of them use no axiom, the others only
 the four that Coq's real numbers stand on. The tests run the real operations on drawn and on adversarial inputs,
-exactly where the statement is algebraic.
+exactly where the statement is algebraic. What could not be proved, and why, is
+[said beside the proofs](../proofs/README.md#what-is-not-proved-here).
 
     nsn-ref claims LIN-2          one claim in full, with its theorems as Coq states them
     pytest --claim LIN-2          its tests
