@@ -344,10 +344,15 @@ def step(net, t, attrs):
     return outputs
 
 
+MLP_ACTIVATIONS = {  # of a decoder, by family
+    "gpt_neox": "gelu", "qwen2": "silu", "llama": "silu", "gemma": "gelu_tanh", "gpt_neo": "gelu_tanh",
+}  # fmt: skip
+
+
 def decoder(params, t, rank, attrs):
-    """Logits of a decoder at one rank."""
-    n, T = t["tokens"].shape
-    is_neox, P = attrs["family"] == "gpt_neox", attrs["rotary"] // 2
+    """Logits of a decoder at one rank. Which norms, gates and tables it has, its parameters tell."""
+    (n, T), family = t["tokens"].shape, attrs["family"]
+    is_parallel, P = family == "gpt_neox", 0 if family == "gpt_neo" else attrs["rotary"] // 2
     angle = np.arange(T)[:, None] * attrs["rotary_base"] ** (-np.arange(P) / P)
     tables = {"cos": np.cos(angle).astype(params["s"].dtype), "sin": np.sin(angle).astype(params["s"].dtype)}
 
@@ -358,25 +363,32 @@ def decoder(params, t, rank, attrs):
         return nested_linear(x, params[f"{key}.A"], params[f"{key}.B"], b, rank=rank)
 
     def normed(key, x):
-        if is_neox:
-            return layer_norm(x, params[f"{key}.w"], params[f"{key}.b"], eps=attrs["eps"])
-        return rms_norm(x, params[f"{key}.w"], eps=attrs["eps"])
+        w = params[f"{key}.w"]
+        if f"{key}.b" in params:
+            return layer_norm(x, w, params[f"{key}.b"], eps=attrs["eps"])
+        return rms_norm(x, 1 + w if family == "gemma" else w, eps=attrs["eps"])
 
     def attention(key, x):
         D = len(params[f"{key}.q.W"]) // attrs["heads"]
         q, k, v = (linear(f"{key}.{name}", x).reshape(n, T, -1, D) for name in "qkv")
-        q, k = (rotary(heads, **tables, tables=None) for heads in (q, k))
-        return linear(f"{key}.o", causal_attention(q, k, v, mask=t["mask"], scale=D**-0.5, window=T).reshape(n, T, -1))
+        q, k = (rotary(heads, **tables, tables=None) if P else heads for heads in (q, k))
+        scale = 1.0 if family == "gpt_neo" else D**-0.5
+        o = causal_attention(q, k, v, mask=t["mask"], scale=scale, window=attrs["window"])
+        return linear(f"{key}.o", o.reshape(n, T, -1))
 
     def mlp(key, x):
-        up = linear(f"{key}.up", x)
-        inner = gelu(up, approximate="none") if is_neox else swiglu(linear(f"{key}.gate", x), up)
+        act, up = ACTIVATIONS[MLP_ACTIVATIONS[family]], linear(f"{key}.up", x)
+        inner = act(linear(f"{key}.gate", x)) * up if f"{key}.gate.A" in params else act(up)
         return linear(f"{key}.down", inner)
 
     x = params["embedding.E"][t["tokens"]]
+    if family == "gemma":
+        x = x * x.shape[-1] ** 0.5
+    if "positions.E" in params:
+        x = x + params["positions.E"][:T]
     for key in (f"blocks.{i}" for i in range(attrs["blocks"])):
         change = attention(f"{key}.attention", normed(f"{key}.norm1", x))
-        read = x if is_neox else x + change
+        read = x if is_parallel else x + change
         x = x + change + mlp(f"{key}.mlp", normed(f"{key}.norm2", read))
     return normed("norm", x) @ params.get("head.W", params["embedding.E"]).T
 

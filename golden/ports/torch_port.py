@@ -274,10 +274,15 @@ def group(t, prefix):
     return {name.removeprefix(f"{prefix}."): x for name, x in t.items() if name.startswith(f"{prefix}.")}
 
 
+MLP_ACTIVATIONS = {  # of a decoder, by family
+    "gpt_neox": "gelu", "qwen2": "silu", "llama": "silu", "gemma": "gelu_tanh", "gpt_neo": "gelu_tanh",
+}  # fmt: skip
+
+
 def forward_decoder(params, t, rank, attrs):
-    """Logits of a decoder at one rank."""
-    tokens, (n, T) = t["tokens"], t["tokens"].shape
-    is_neox, P = attrs["family"] == "gpt_neox", attrs["rotary"] // 2
+    """Logits of a decoder at one rank. Which norms, gates and tables it has, its parameters tell."""
+    tokens, (n, T), family = t["tokens"], t["tokens"].shape, attrs["family"]
+    is_parallel, P = family == "gpt_neox", 0 if family == "gpt_neo" else attrs["rotary"] // 2
     angle = torch.arange(T)[:, None] * attrs["rotary_base"] ** (-torch.arange(P, dtype=torch.float64) / P)
     tables = [table.to(params["s"].dtype) for table in (angle.cos(), angle.sin())]
 
@@ -289,25 +294,30 @@ def forward_decoder(params, t, rank, attrs):
 
     def normed(key, x):
         w = params[f"{key}.w"]
-        if is_neox:
+        if f"{key}.b" in params:
             return F.layer_norm(x, w.shape, w, params[f"{key}.b"], attrs["eps"])
-        return F.rms_norm(x, w.shape, w, attrs["eps"])
+        return F.rms_norm(x, w.shape, 1 + w if family == "gemma" else w, attrs["eps"])
 
     def attention(key, x):
         D = len(params[f"{key}.q.W"]) // attrs["heads"]
         q, k, v = (layer(f"{key}.{name}", x).view(n, T, -1, D) for name in "qkv")
-        q, k = (rotary(heads, *tables, None) for heads in (q, k))
-        return layer(f"{key}.o", causal_attention(q, k, v, t["mask"], D**-0.5, T).reshape(n, T, -1))
+        q, k = (rotary(heads, *tables, None) if P else heads for heads in (q, k))
+        scale = 1.0 if family == "gpt_neo" else D**-0.5
+        return layer(f"{key}.o", causal_attention(q, k, v, t["mask"], scale, attrs["window"]).reshape(n, T, -1))
 
     def mlp(key, x):
-        if is_neox:
-            return layer(f"{key}.down", gelu(layer(f"{key}.up", x), "none"))
-        return layer(f"{key}.down", F.silu(layer(f"{key}.gate", x)) * layer(f"{key}.up", x))
+        act, up = ACTIVATIONS[MLP_ACTIVATIONS[family]], layer(f"{key}.up", x)
+        inner = act(layer(f"{key}.gate", x)) * up if f"{key}.gate.A" in params else act(up)
+        return layer(f"{key}.down", inner)
 
     x = F.embedding(tokens, params["embedding.E"])
+    if family == "gemma":
+        x = x * x.shape[-1] ** 0.5
+    if "positions.E" in params:
+        x = x + params["positions.E"][:T]
     for key in (f"blocks.{i}" for i in range(attrs["blocks"])):
         change = attention(f"{key}.attention", normed(f"{key}.norm1", x))
-        read = x if is_neox else x + change
+        read = x if is_parallel else x + change
         x = x + change + mlp(f"{key}.mlp", normed(f"{key}.norm2", read))
     return linear(normed("norm", x), params.get("head.W", params["embedding.E"]))
 

@@ -3,6 +3,8 @@
 Whole decoders are written forward only: every number knows what it was made of and its derivatives by these.
 """
 
+import math
+
 import flint
 
 from golden_formulas.functions import activation, softmax
@@ -172,7 +174,13 @@ def propagate():
             parent.grad += slope * number.grad
 
 
-FAMILIES = {"gpt_neox": ("layer_norm", "gelu"), "qwen2": ("rms_norm", "silu")}
+FAMILIES = {
+    "gpt_neox": ("layer_norm", "gelu"),
+    "qwen2": ("rms_norm", "silu"),
+    "llama": ("rms_norm", "silu"),
+    "gemma": ("rms_norm", "gelu_tanh"),
+    "gpt_neo": ("layer_norm", "gelu_tanh"),
+}
 
 
 def linear(P, key, x, rank):
@@ -192,12 +200,13 @@ def normed(P, key, x, attrs):
         x = [v - mean for v in x]
     scale = (dot(x, x) * (flint.arb(1) / d) + flint.arb(attrs["eps"])).rsqrt()
     b = P.get(f"{key}.b", [flint.arb(0)] * d)
-    return [v * scale * w + c for v, w, c in zip(x, P[f"{key}.w"], b, strict=True)]
+    w = [1 + v for v in P[f"{key}.w"]] if attrs["family"] == "gemma" else P[f"{key}.w"]
+    return [v * scale * w + c for v, w, c in zip(x, w, b, strict=True)]
 
 
 def split(x, heads, place, attrs, turns):
     """Heads of a vector, each rotated by its place."""
-    D, P = len(x) // heads, attrs["rotary"] // 2 * turns
+    D, P = len(x) // heads, attrs["rotary"] // 2 * turns * (attrs["family"] != "gpt_neo")
     out = []
     for h in range(heads):
         own = list(x[h * D : (h + 1) * D])
@@ -212,18 +221,19 @@ def split(x, heads, place, attrs, turns):
 def attended(P, key, xs, mask, attrs, rank):
     """What attention adds at each place of one sequence."""
     H = attrs["heads"]
-    D = len(P[f"{key}.q.b"]) // H
-    G = len(P[f"{key}.k.b"]) // D
+    D = len(P[f"{key}.q.W"]) // H
+    G = len(P[f"{key}.k.W"]) // D
+    scale = flint.arb(1) if attrs["family"] == "gpt_neo" else 1 / flint.arb(D).sqrt()
     q, k, v = (
         [split(linear(P, f"{key}.{name}", x, rank), n, place, attrs, name != "v") for place, x in enumerate(xs)]
         for name, n in (("q", H), ("k", G), ("v", G))
     )
     out = []
     for place in range(len(xs)):
-        seen, y = [s for s in range(place + 1) if mask[s]], []
+        seen, y = [s for s in range(place + 1) if mask[s] and place - s < attrs["window"]], []
         for h in range(H):
             g = h // (H // G)
-            e = [(dot(q[place][h], k[s][g]) * (1 / flint.arb(D).sqrt())).exp() for s in seen]
+            e = [(dot(q[place][h], k[s][g]) * scale).exp() for s in seen]
             share = sum(e[1:], e[0]).inverse() if seen else None
             y += [dot([w * share for w in e], [v[s][g][d] for s in seen]) if seen else flint.arb(0) for d in range(D)]
         out.append(linear(P, f"{key}.o", y, rank))
@@ -243,9 +253,19 @@ def added(xs, *changes):
     return [[sum(parts[1:], parts[0]) for parts in zip(*each, strict=True)] for each in zip(xs, *changes, strict=True)]
 
 
+def embedded(P, token, place, attrs):
+    """What the first block reads: by Gemma's definition times sqrt(hidden), in float64; GPT-Neo adds the position's."""
+    x = P["embedding.E"][token]
+    if attrs["family"] == "gemma":
+        x = [math.sqrt(len(x)) * v for v in x]
+    if attrs["family"] == "gpt_neo":
+        x = [v + p for v, p in zip(x, P["positions.E"][place], strict=True)]
+    return x
+
+
 def logits_of(P, tokens, mask, attrs, rank):
     """Logits at each place of one sequence."""
-    xs = [P["embedding.E"][token] for token in tokens]
+    xs = [embedded(P, token, place, attrs) for place, token in enumerate(tokens)]
     for i in range(attrs["blocks"]):
         key = f"blocks.{i}"
         change = attended(P, f"{key}.attention", [normed(P, f"{key}.norm1", x, attrs) for x in xs], mask, attrs, rank)

@@ -231,18 +231,21 @@ class Net(NamedTuple):
     D: int
     R: int
     rotary: int
+    window: int = 4  # T or more: all
+    context: int = 5  # rows of the table of positions, if there is one: more than T
+    added: float = 1.0  # size of what a block adds to the residual stream
 
     @property
     def attrs(self):
         """The attributes that say what it is."""
-        own = {name: getattr(self, name) for name in ("family", "blocks", "heads", "rotary")}
+        own = {name: getattr(self, name) for name in ("family", "blocks", "heads", "window", "rotary")}
         return own | {"rotary_base": 100.0, "eps": 1e-5}
 
     @property
     def sizes(self):
         """The letters of its parameters' axes."""
         widths = {"q_out": self.heads * self.D, "k_out": self.kv_heads * self.D, "width": self.width}
-        return widths | {"V": self.V, "hidden": self.hidden, "R": self.R}
+        return widths | {name: getattr(self, name) for name in ("V", "hidden", "R", "context")}
 
 
 def decoder(net, hidden, rng, dtype):
@@ -252,6 +255,7 @@ def decoder(net, hidden, rng, dtype):
     for place in hidden:
         mask[place], targets[place] = 0, -100
     tensors = {"tokens": tokens, "targets": targets, "mask": mask}
+    one = 1 - schema.decoder.FAMILIES[net.family].get("norm_offset", 0)
     for p in schema.decoder.parameters(net.attrs):
         shape = tuple(net.sizes[axis] for axis in p.axes.split())
         x, last = rng.standard_normal(shape), p.name.rpartition(".")[2]
@@ -260,7 +264,9 @@ def decoder(net, hidden, rng, dtype):
             x = x / np.sqrt(2 * shape[1]) if last == "A" else x.T / np.sqrt(2 * net.R)
         elif last == "W":
             x = x / np.sqrt((4 if ".q." in p.name or ".k." in p.name else 1) * shape[1])
-        tensors[f"param.{p.name}"] = 1 + 0.2 * x if last == "w" else 0.3 * x if last == "b" else x
+        if p.name.endswith((".o.W", ".down.B")):
+            x = net.added * x
+        tensors[f"param.{p.name}"] = one + 0.2 * x if last == "w" else 0.3 * x if last == "b" else x
     return tensors
 
 
@@ -271,12 +277,24 @@ def _net(name, net, ranks, variant, flag, why, hidden=(), formats=PLAIN):
 
 _NEOX = Net("gpt_neox", 1, 2, 3, 11, 6, 7, 2, 2, 4, 5, 2)
 _QWEN = Net("qwen2", 1, 2, 3, 11, 6, 7, 4, 2, 4, 5, 4)
+_LLAMA = _QWEN._replace(family="llama", heads=6, kv_heads=3, D=2, rotary=2)
+_GEMMA = _QWEN._replace(family="gemma", heads=3, kv_heads=1)
+_NEO = _QWEN._replace(family="gpt_neo", T=4, heads=2, D=3, rotary=0, window=2, added=0.25)
 _DECODERS = (
     _net("gpt-neox-block-001", _NEOX, [5, 2], "uncertainty", "a block of GPT-NeoX",
          "The MLP reads what attention made of the block's input, or one norm serves both branches."),
     _net("qwen2-block-001", _QWEN, [4, 5], "uncertainty", "a block of Qwen2",
          "Gate and up projection are exchanged, the tied table has one gradient, or padding is seen.",
          hidden=((0, 0),)),
+    _net("llama-block-001", _LLAMA, [1, 3], "bounded", "a block of Llama",
+         "The head is the embedding's table, or a head of queries reads the keys of another group.",
+         hidden=((1, 0),)),
+    _net("gemma-block-001", _GEMMA, [2, 5], "uncertainty", "a block of Gemma",
+         "1 is not added to the weights of a norm, or to those of one norm only; the embedding is not scaled by the "
+         "root of its width, or its table is as a head too; or the gate is SiLU.", hidden=((0, 0),)),
+    _net("gpt-neo-block-001", _NEO, [5, 3], "classification", "a block of GPT-Neo",
+         "Scores are scaled by 1 / sqrt(D), the window is one too wide or too narrow, or the table of positions is "
+         "read from another place, scaled, or has no gradient.", hidden=((1, 0),)),
     _net("gpt-neox-001", _NEOX._replace(blocks=2, n=1), [4, 2], "uncertainty", "a decoder at two ranks",
          "A rank's gradient overwrites the other's, or the second block has the weights of the first."),
     _net("qwen2-padding-001", _QWEN._replace(blocks=2), [2, 4], "classification", "padding on the left",

@@ -1,9 +1,11 @@
 """The networks and their training steps: the code of `nsn_ref.nets`, with every intermediate result by name."""
 
+import math
+
 import numpy as np
 
 from nsn_ref.golden.groups import group
-from nsn_ref.golden.schema.decoder import FAMILIES
+from nsn_ref.golden.schema.decoder import FAMILIES, SCALED_EMBEDDING
 from nsn_ref.nets.convnet import ConvNet
 from nsn_ref.nets.decoder import Decoder, DecoderConfig
 from nsn_ref.nets.layers import ACTIVATIONS
@@ -71,18 +73,27 @@ def _loss_and_grads(make_net, stages, engine, inputs, attrs):
     return named | {f"grad.{key}": g for key, g in out.grads.items()}
 
 
-def decoder(params, attrs, context):
-    """The network of a decoder operation: its sizes are those of the parameters."""
-    (V, hidden), R = params["embedding.E"].shape, len(params["s"])
+def decoder(params, attrs, T):
+    """The network of a decoder operation on T places: its sizes are those of the parameters."""
+    (V, hidden), R, family = params["embedding.E"].shape, len(params["s"]), attrs["family"]
     q_out, k_out = (len(params[f"blocks.0.attention.{name}.W"]) for name in "qk")
-    nested = tuple((key.removesuffix(".A"), R) for key in params if key.endswith(".A"))
-    return Decoder(
-        DecoderConfig(
-            V, hidden, len(params["blocks.0.mlp.up.B"]), attrs["blocks"], attrs["heads"], context,
-            kv_heads=k_out * attrs["heads"] // q_out, head_dim=q_out // attrs["heads"], eps=attrs["eps"],
-            rotary=attrs["rotary"], rotary_base=attrs["rotary_base"], nested=nested, **FAMILIES[attrs["family"]],
-        )
-    )  # fmt: skip
+    fields = {
+        "vocabulary": V,
+        "hidden": hidden,
+        "intermediate": len(params["blocks.0.mlp.up.B"]),
+        "blocks": attrs["blocks"],
+        "heads": attrs["heads"],
+        "context": len(params.get("positions.E", range(T))),
+        "kv_heads": k_out * attrs["heads"] // q_out,
+        "head_dim": q_out // attrs["heads"],
+        "eps": attrs["eps"],
+        "rotary": attrs["rotary"],
+        "rotary_base": attrs["rotary_base"],
+        "embedding_scale": math.sqrt(hidden) if family in SCALED_EMBEDDING else 1.0,
+        "windows": (attrs["window"],) * attrs["blocks"],
+        "nested": tuple((key.removesuffix(".A"), R) for key in params if key.endswith(".A")),
+    }
+    return Decoder(DecoderConfig(**fields | FAMILIES[family]))
 
 
 def _decoder_loss_and_grads(engine, inputs, attrs):

@@ -1087,7 +1087,7 @@ def _returned(net):
 
 def _tables(M, T, a):
     """Cosines and sines of the angles, (trials, T, P)."""
-    P = a["rotary"] // 2
+    P = 0 if a["family"] == "gpt_neo" else a["rotary"] // 2
     places, pair = np.broadcast_to(np.arange(T)[:, None], (M.trials, T, P)), np.arange(P) / max(P, 1)
 
     def by_logarithms():
@@ -1101,15 +1101,27 @@ def _tables(M, T, a):
     return {"cos": M.stored(M.function("cos", angle)), "sin": M.stored(M.function("sin", angle))}
 
 
+_SILU, _GELU = (_silu_forward, _silu_backward), (_gelu_forward, _gelu_backward)
+_MLP_ACTIVATIONS = {
+    "gpt_neox": (_GELU, {"approximate": "none"}),
+    "qwen2": (_SILU, {}),
+    "llama": (_SILU, {}),
+    "gemma": (_GELU, {"approximate": "tanh"}),
+    "gpt_neo": (_GELU, {"approximate": "tanh"}),
+}
+
+
 def _decoder_at(M, P, t, a, rank):
     """Logits at one rank on rows (trials, n T, V), and a function from their cotangent to the gradients by name."""
     tokens = t["tokens"][0]
-    (n, T), heads, is_neox = tokens.shape, a["heads"], a["family"] == "gpt_neox"
-    tables, parts = _tables(M, T, a), {}
+    (n, T), heads, family = tokens.shape, a["heads"], a["family"]
+    is_parallel, tables, parts = family == "gpt_neox", _tables(M, T, a), {}
 
     def apply(stem, key, names, x, **options):
         held = {name: P[f"{key}.{name}"] for name in names if f"{key}.{name}" in P}
         inputs = {"x": x, "b": np.zeros((M.trials, P[f"{key}.{names[-2]}"].shape[1]))} | held
+        if family == "gemma" and "w" in held:
+            inputs["w"] = M.stored(M.add(np.ones_like(held["w"]), held["w"]))
 
         def back(dy):
             found = OPERATIONS[f"{stem}_backward"](M, inputs | {"dy": dy}, options)
@@ -1125,7 +1137,7 @@ def _decoder_at(M, P, t, a, rank):
         return apply("dense", key, "Wb", x)
 
     def normed(key, x):
-        return apply("layer_norm" if is_neox else "rms_norm", key, "wb", x, eps=a["eps"])
+        return apply("layer_norm" if f"{key}.b" in P else "rms_norm", key, "wb", x, eps=a["eps"])
 
     def added(*terms):
         out = terms[0]
@@ -1133,12 +1145,18 @@ def _decoder_at(M, P, t, a, rank):
             out = M.stored(M.add(out, term))
         return out
 
+    def scaled(x):
+        if family != "gemma":
+            return x
+        return M.stored(M.multiply(x, _at(M.constant(math.sqrt(x.shape[-1])), x)))
+
     def attention(key, x):
         ys, backs = zip(*(linear(f"{key}.{name}", x) for name in "qkv"), strict=True)
         D = ys[0].shape[-1] // heads
         q, k, v = (y.reshape(M.trials, n, T, -1, D) for y in ys)
-        inputs = {"q": _rotated(M, q, tables, 1), "k": _rotated(M, k, tables, 1), "v": v, "mask": t["mask"]}
-        options = {"scale": D**-0.5, "window": T}
+        q, k = (_rotated(M, heads, tables, 1) for heads in (q, k))
+        inputs = {"q": q, "k": k, "v": v, "mask": t["mask"]}
+        options = {"scale": 1.0 if family == "gpt_neo" else D**-0.5, "window": a["window"]}
         o = _causal_attention_forward(M, inputs, options)["y"]
         y, back_o = linear(f"{key}.o", o.reshape(M.trials, n * T, -1))
 
@@ -1151,17 +1169,16 @@ def _decoder_at(M, P, t, a, rank):
 
     def mlp(key, x):
         up, back_up = linear(f"{key}.up", x)
-        if is_neox:
-            inner = _gelu_forward(M, {"z": up}, {"approximate": "none"})["y"]
-            y, back_down = linear(f"{key}.down", inner)
-            slope = lambda dy: _gelu_backward(M, {"z": up, "dy": dy}, {"approximate": "none"})["dz"]  # noqa: E731
-            return y, lambda dy: back_up(slope(back_down(dy)))
+        (forward, backward), form = _MLP_ACTIVATIONS[family]
+        if f"{key}.gate.A" not in P:
+            y, back_down = linear(f"{key}.down", forward(M, {"z": up}, form)["y"])
+            return y, lambda dy: back_up(backward(M, {"z": up, "dy": back_down(dy)}, form)["dz"])
         gate, back_gate = linear(f"{key}.gate", x)
-        forward, backward = _gated((_silu_forward, _silu_backward))
-        y, back_down = linear(f"{key}.down", forward(M, {"gate": gate, "up": up}, {})["y"])
+        forward, backward = _gated((forward, backward))
+        y, back_down = linear(f"{key}.down", forward(M, {"gate": gate, "up": up}, form)["y"])
 
         def back(dy):
-            found = backward(M, {"gate": gate, "up": up, "dy": back_down(dy)}, {})
+            found = backward(M, {"gate": gate, "up": up, "dy": back_down(dy)}, form)
             return added(back_gate(found["dgate"]), back_up(found["dup"]))
 
         return y, back
@@ -1171,10 +1188,12 @@ def _decoder_at(M, P, t, a, rank):
         y, back = function(key, x)
         return y, lambda dy: back_norm(back(dy))
 
-    x, backs = _flat(M.stored(P["embedding.E"][:, tokens])), []
+    x, backs = _flat(scaled(M.stored(P["embedding.E"][:, tokens]))), []
+    if "positions.E" in P:
+        x = added(x, _flat(np.repeat(P["positions.E"][:, None, :T], n, axis=1)))
     for key in (f"blocks.{i}" for i in range(a["blocks"])):
         change, back_attention = branch(f"{key}.norm1", attention, f"{key}.attention", x)
-        read = x if is_neox else added(x, change)
+        read = x if is_parallel else added(x, change)
         inner, back_mlp = branch(f"{key}.norm2", mlp, f"{key}.mlp", read)
         x = added(x, change, inner)
         backs.append((back_attention, back_mlp))
@@ -1186,8 +1205,11 @@ def _decoder_at(M, P, t, a, rank):
         dx = back_norm(M.matmul(dlogits, P[table]))
         for back_attention, back_mlp in reversed(backs):
             through = back_mlp(dx)
-            dx = added(dx, through, back_attention(dx if is_neox else added(dx, through)))
-        looked_up = {"tokens": tokens.reshape(1, -1), "E": P["embedding.E"], "dy": dx}
+            dx = added(dx, through, back_attention(dx if is_parallel else added(dx, through)))
+        if "positions.E" in P:
+            places = {"tokens": np.tile(np.arange(T), n)[None], "E": P["positions.E"], "dy": dx}
+            parts.setdefault("positions.E", []).append(_embedding_backward(M, places, {})["dE"])
+        looked_up = {"tokens": tokens.reshape(1, -1), "E": P["embedding.E"], "dy": scaled(dx)}
         parts.setdefault("embedding.E", []).append(_embedding_backward(M, looked_up, {})["dE"])
         return parts
 

@@ -300,9 +300,11 @@ def _decoder(rng):
     """A decoder of one block; what a block adds is smaller than what it is added to."""
     n, T, V, hidden, width, R = 1, int(rng.integers(2, 4)), *_sizes(rng, 4, 3, 6)
     kv_heads, D = int(rng.integers(1, 3)), int(rng.integers(2, 4))
-    attrs = _net(rng, R, 1) | {"family": str(rng.choice(["gpt_neox", "qwen2"])), "blocks": 1, "heads": 2}
+    family = str(rng.choice(list(schema.decoder.FAMILIES)))
+    attrs = _net(rng, R, 1) | {"family": family, "blocks": 1, "heads": 2, "window": int(rng.integers(1, T + 1))}
     attrs |= {"rotary": 2, "rotary_base": float(rng.choice([10.0, 10000.0])), "eps": 1e-3}
-    sizes = {"V": V, "hidden": hidden, "width": width, "R": R, "q_out": 2 * D, "k_out": kv_heads * D}
+    sizes = {"V": V, "hidden": hidden, "width": width, "R": R, "q_out": 2 * D, "k_out": kv_heads * D, "context": T + 1}
+    one = 1 - schema.decoder.FAMILIES[family].get("norm_offset", 0)
     mask, targets = np.ones((n, T), np.int64), rng.integers(0, V, (n, T))
     if rng.random() < 0.3:
         mask[0, 0], targets[0, 0] = 0, -100
@@ -311,7 +313,7 @@ def _decoder(rng):
         x = rng.standard_normal([sizes[axis] for axis in p.axes.split()])
         last = p.name.rpartition(".")[2]
         scale = {"w": 0.2, "b": 0.3, "E": 1.0, "s": 1.0}.get(last, 0.5 / np.sqrt(x.shape[-1]))
-        tensors[f"param.{p.name}"] = scale * x + (last == "w")
+        tensors[f"param.{p.name}"] = scale * x + one * (last == "w")
     return tensors, attrs
 
 

@@ -94,7 +94,10 @@ EXPLAINED = {
         "attention-no-shift": "It shows where a score is above 88, which has no bound in this format.",
         "attention-shift-of-all": "It shows where a hidden score is 88 above the others, as in no case of this format.",
         "attention-softmax-eps": "One in a thousand of a sum is less than the roundings to the format of its terms.",
-        "block-tanh": "The two forms of GELU differ by 5e-4 at most, less than a whole decoder is allowed in float32.",
+        **dict.fromkeys(
+            ("block-tanh", "gpt-neo-erf"),
+            "The two forms of GELU differ by 5e-4 at most, less than a whole decoder is allowed in float32.",
+        ),
         "global-shift": "It shows where a row lies 88 below another, which the nets of this format never do.",
         "penalty-naive": _STORED,
         "penalty-zero-far-out": "There ln(1 + e^s) is 0.017 at most, and 1 + e^s in bfloat16 may hide it.",

@@ -90,7 +90,7 @@ def _attrs(op, rng, sizes, among):
         "tables": str(rng.choice(["shared", "own"])),
         "scale": float(rng.uniform(0.2, 1.5)),
         "window": int(rng.integers(1, 6)),
-        "family": str(rng.choice(["gpt_neox", "qwen2"])),
+        "family": str(rng.choice(list(schema.decoder.FAMILIES))),
         "blocks": int(rng.integers(1, 3)),
         "heads": 2 * int(rng.integers(1, 3)),
         "rotary": 2,
@@ -103,6 +103,7 @@ def _attrs(op, rng, sizes, among):
     if "blocks" in names:
         D = int(rng.integers(2, 5))
         sizes["T"], sizes["q_out"], sizes["k_out"] = int(rng.integers(2, 5)), drawn["heads"] * D, 2 * D
+        sizes["context"] = sizes["T"] + int(rng.integers(0, 3))
     elif "tables" in names:
         sizes["D"] = 2 * sizes["P"] + int(rng.integers(0, 3))
     elif "window" in names:

@@ -840,10 +840,19 @@ def training_step(convolutional):
     return step
 
 
+MLP_ACTIVATIONS = {  # of a decoder, by family
+    "gpt_neox": "gelu", "qwen2": "silu", "llama": "silu", "gemma": "gelu_tanh", "gpt_neo": "gelu_tanh",
+}  # fmt: skip
+
+
 def decoder_pass(P, t, attrs, rank):
-    """Logits at one rank, and a function from their cotangent to the gradients by name."""
-    (n, T), heads, eps = t["tokens"].shape, attrs["heads"], attrs["eps"]
-    is_neox, pairs = attrs["family"] == "gpt_neox", attrs["rotary"] // 2
+    """Logits at one rank, and a function from their cotangent to the gradients by name.
+
+    Which norms, gates and tables a decoder has, its parameters tell.
+    """
+    (n, T), heads, eps, family = t["tokens"].shape, attrs["heads"], attrs["eps"], attrs["family"]
+    is_parallel, pairs = family == "gpt_neox", 0 if family == "gpt_neo" else attrs["rotary"] // 2
+    embedding_scale = math.sqrt(P["embedding.E"].shape[1]) if family == "gemma" else 1.0
     angle = np.arange(T)[:, None] * attrs["rotary_base"] ** (-np.arange(pairs) / max(pairs, 1))
     cos, sin = (table.astype(P["s"].dtype) for table in (np.cos(angle), np.sin(angle)))
     grads = {}
@@ -855,6 +864,8 @@ def decoder_pass(P, t, attrs, rank):
         """An operation with parameters of these names; back gives the cotangent of x."""
         held = {name: P[f"{key}.{name}"] for name in names if f"{key}.{name}" in P}
         inputs = {"x": x, "b": np.zeros(len(P[f"{key}.{names[-2]}"]), x.dtype)} | held
+        if family == "gemma" and "w" in held:
+            inputs["w"] = 1 + held["w"]
         (y,) = (y for name, y in OPERATIONS[f"{stem}_forward"](inputs, options).items() if name == "y")
 
         def back(dy):
@@ -871,14 +882,14 @@ def decoder_pass(P, t, attrs, rank):
         return apply("dense", key, "Wb", x)
 
     def normed(key, x):
-        return apply("layer_norm" if is_neox else "rms_norm", key, "wb", x, eps=eps)
+        return apply("layer_norm" if f"{key}.b" in P else "rms_norm", key, "wb", x, eps=eps)
 
     def attention(key, x):
         ys, backs = zip(*(linear(f"{key}.{name}", x) for name in "qkv"), strict=True)
         D = ys[0].shape[-1] // heads
         q, k, v = (y.reshape(n, T, -1, D) for y in ys)
         inputs = {"q": rotate(q, cos, sin), "k": rotate(k, cos, sin), "v": v, "mask": t["mask"]}
-        options = {"scale": D**-0.5, "window": T}
+        options = {"scale": 1.0 if family == "gpt_neo" else D**-0.5, "window": attrs["window"]}
         o = causal_attention_forward(inputs, options)["y"]
         y, back_o = linear(f"{key}.o", o.reshape(n, T, -1))
 
@@ -891,15 +902,16 @@ def decoder_pass(P, t, attrs, rank):
 
     def mlp(key, x):
         up, back_up = linear(f"{key}.up", x)
-        gate, back_gate = (up, back_up) if is_neox else linear(f"{key}.gate", x)
-        value, slope = ACTIVATIONS["gelu" if is_neox else "silu"](gate)
-        y, back_down = linear(f"{key}.down", value if is_neox else value * up)
+        is_gated = f"{key}.gate.A" in P
+        gate, back_gate = linear(f"{key}.gate", x) if is_gated else (up, back_up)
+        value, slope = ACTIVATIONS[MLP_ACTIVATIONS[family]](gate)
+        y, back_down = linear(f"{key}.down", value * up if is_gated else value)
 
         def back(dy):
             inner = back_down(dy)
-            if is_neox:
-                return back_up(inner * slope)
-            return back_gate(inner * up * slope) + back_up(inner * value)
+            if is_gated:
+                return back_gate(inner * up * slope) + back_up(inner * value)
+            return back_up(inner * slope)
 
         return y, back
 
@@ -908,10 +920,12 @@ def decoder_pass(P, t, attrs, rank):
         y, back = function(key, x)
         return y, lambda dy: back_norm(back(dy))
 
-    x, backs = P["embedding.E"][t["tokens"]], []
+    x, backs = P["embedding.E"][t["tokens"]] * WORK(embedding_scale), []
+    if "positions.E" in P:
+        x = x + P["positions.E"][:T]
     for key in (f"blocks.{i}" for i in range(attrs["blocks"])):
         change, back_attention = branch(f"{key}.norm1", attention, f"{key}.attention", x)
-        inner, back_mlp = branch(f"{key}.norm2", mlp, f"{key}.mlp", x if is_neox else x + change)
+        inner, back_mlp = branch(f"{key}.norm2", mlp, f"{key}.mlp", x if is_parallel else x + change)
         x = x + change + inner
         backs.append((back_attention, back_mlp))
     y, back_norm = normed("norm", x)
@@ -923,8 +937,12 @@ def decoder_pass(P, t, attrs, rank):
         dx = back_norm(matmul(rows(dlogits), P[table]).reshape(y.shape))
         for back_attention, back_mlp in reversed(backs):
             through = back_mlp(dx)
-            dx = dx + through + back_attention(dx if is_neox else dx + through)
-        added("embedding.E", embedding_backward({"tokens": t["tokens"], "E": P["embedding.E"], "dy": dx}, {})["dE"])
+            dx = dx + through + back_attention(dx if is_parallel else dx + through)
+        if "positions.E" in P:
+            unused = np.zeros_like(P["positions.E"][T:])
+            added("positions.E", np.concatenate([total_of(dx, axis=0), unused]))
+        of_tokens = {"tokens": t["tokens"], "E": P["embedding.E"], "dy": dx * WORK(embedding_scale)}
+        added("embedding.E", embedding_backward(of_tokens, {})["dE"])
         return grads
 
     return logits, back

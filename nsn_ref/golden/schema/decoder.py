@@ -1,4 +1,4 @@
-"""What decoders have beside the layers of other networks, and whole decoders of two families."""
+"""What decoders have beside the layers of other networks, and whole decoders of five families."""
 
 from nsn_ref.golden.schema.functions import APPROXIMATE
 from nsn_ref.golden.schema.objectives import VARIANT
@@ -18,17 +18,24 @@ def _table(name):
     )
 
 
+_RMS_GATED = {"norm": "rms_norm", "gated": True, "out_bias": False, "mlp_bias": False}
 FAMILIES = {  # name: fields of a DecoderConfig
     "gpt_neox": {"norm": "layer_norm", "activation": "gelu", "parallel": True},
-    "qwen2": {
-        "norm": "rms_norm", "activation": "silu", "gated": True, "tied": True, "out_bias": False, "mlp_bias": False,
+    "qwen2": _RMS_GATED | {"activation": "silu", "tied": True},
+    "llama": _RMS_GATED | {"activation": "silu", "qkv_bias": False},
+    "gemma": _RMS_GATED | {"activation": "gelu_tanh", "qkv_bias": False, "tied": True, "norm_offset": 1.0},
+    "gpt_neo": {
+        "norm": "layer_norm", "activation": "gelu_tanh", "qkv_bias": False, "tied": True,
+        "learned_positions": True, "rotary": 0, "attention_scale": 1.0,
     },
 }  # fmt: skip
+SCALED_EMBEDDING = ("gemma",)  # families that multiply the embedding of tokens by sqrt(hidden)
 _NET = (
     RANKS,
-    Attr("family", "name", '"gpt_neox" or "qwen2": how a decoder is put together'),
+    Attr("family", "name", 'how a decoder is put together: "gpt_neox", "qwen2", "llama", "gemma" or "gpt_neo"'),
     Attr("blocks", "int", "number of blocks"),
     Attr("heads", "int", "number of query heads"),
+    _WINDOW,
     Attr("rotary", "int", "coordinates of each head that are rotated: 2 P"),
     Attr("rotary_base", "float", "the angle of pair i at position t is t base^(-i / P)"),
     Attr("eps", "float", "added: of a norm, to the mean square inside the root; of AdamW, to the root"),
@@ -41,6 +48,7 @@ def parameters(attrs):
     family = FAMILIES[attrs["family"]]
     norm = [("w", "hidden"), ("b", "hidden")][: 2 if family["norm"] == "layer_norm" else 1]
     own = [("embedding.E", "V hidden")]
+    own += [("positions.E", "context hidden")] if family.get("learned_positions") else []
     for i in range(attrs["blocks"]):
         own += [(f"blocks.{i}.norm1.{name}", axes) for name, axes in norm]
         own += _attention(f"blocks.{i}.attention", family)
@@ -52,11 +60,14 @@ def parameters(attrs):
 
 
 def _attention(key, family):
-    widths = {"q": "q_out", "k": "k_out", "v": "k_out"}
-    own = [
-        (f"{key}.{x}.{name}", axes) for x, out in widths.items() for name, axes in (("W", f"{out} hidden"), ("b", out))
-    ]
-    return [*own, (f"{key}.o.W", "hidden q_out"), *([(f"{key}.o.b", "hidden")] if family.get("out_bias", True) else [])]
+    own = []
+    for name, d_in, d_out, bias in (
+        *((name, "hidden", out, "qkv_bias") for name, out in (("q", "q_out"), ("k", "k_out"), ("v", "k_out"))),
+        ("o", "q_out", "hidden", "out_bias"),
+    ):
+        own += [(f"{key}.{name}.W", f"{d_out} {d_in}")]
+        own += [(f"{key}.{name}.b", d_out)] if family.get(bias, True) else []
+    return own
 
 
 def _mlp(key, family):

@@ -10,6 +10,7 @@ _PARAMETERS = (
     ('`layers.i.W`, the last layer if `head` is "dense"', "(C, in_i)"),
     ("`layers.i.b`", "(out_i,)"),
     ("of a decoder: `embedding.E`; `head.W`, if it has its own", "(V, hidden)"),
+    ("`positions.E`, where positions are learned", "(context, hidden)"),
     ("`blocks.i.norm1.w`, `blocks.i.norm1.b`; of `norm2`, and of `norm` after all blocks, alike", "(hidden,)"),
     ("`blocks.i.attention.q.W`, `blocks.i.attention.q.b`", "(q_out, hidden), (q_out,): H D numbers"),
     ("`blocks.i.attention.k.W`, `blocks.i.attention.k.b`; of `v` alike", "(k_out, hidden), (k_out,): G D numbers"),

@@ -23,32 +23,38 @@ _GRADS = "    dq, dk, dv = matmul(dz, k), matmul(dz.swapaxes(2, 3), q), matmul(p
 _SUM_OF_GROUP = "heads_first(total_of(x.reshape(n, G, H // G, S, D), axis=2))"
 _GATED_BACK = '{"dgate": slope * t["up"] * t["dy"], "dup": value * t["dy"]}'
 
-_READ = 'mlp, f"{key}.mlp", x if is_neox else x + change)'
+_READ = 'mlp, f"{key}.mlp", x if is_parallel else x + change)'
 _SUM = "        x = x + change + inner\n"
-_BACK_SUM = "            dx = dx + through + back_attention(dx if is_neox else dx + through)\n"
+_BACK_SUM = "            dx = dx + through + back_attention(dx if is_parallel else dx + through)\n"
 _HELD = 'inputs = {"q": rotate(q, cos, sin), "k": rotate(k, cos, sin), "v": v, "mask": t["mask"]}'
 _ANGLE = 'attrs["rotary_base"] ** (-np.arange(pairs) / max(pairs, 1))'
 _LABELS = '    labels = np.concatenate([t["targets"][:, 1:], np.full_like(t["targets"][:, :1], IGNORED)], axis=1)\n'
-_GATE = '        gate, back_gate = (up, back_up) if is_neox else linear(f"{key}.gate", x)\n'
+_GATE = '        gate, back_gate = linear(f"{key}.gate", x) if is_gated else (up, back_up)\n'
+_ACTIVATED = "ACTIVATIONS[MLP_ACTIVATIONS[family]](gate)"
+_OFFSET = 'if family == "gemma" and "w" in held:\n            inputs["w"] = 1 + held["w"]\n'
+_EMBEDDING_SCALE = 'math.sqrt(P["embedding.E"].shape[1]) if family == "gemma" else 1.0'
+_POSITIONS = '        x = x + P["positions.E"][:T]\n'
+_POSITIONS_BACK = "np.concatenate([total_of(dx, axis=0), unused])"
+_SCALE, _WINDOW = '"scale": 1.0 if family == "gpt_neo" else D**-0.5', '"window": attrs["window"]}'
 
 MISTAKES = (
     *family(
         "decoder",
         ("block-one-norm", "The MLP of a block is normed by the weights of attention's norm.",
          'branch(f"{key}.norm2", mlp', 'branch(f"{key}.norm1", mlp'),
-        ("block-sequential", "The MLP of a parallel block reads what attention made.", _READ, _READ.replace("x if is_neox else x + change", "x + change")),
-        ("block-parallel", "The MLP of a sequential block reads the block's input.", _READ, _READ.replace("x if is_neox else x + change", "x")),
+        ("block-sequential", "The MLP of a parallel block reads what attention made.", _READ, _READ.replace("x if is_parallel else x + change", "x + change")),
+        ("block-parallel", "The MLP of a sequential block reads the block's input.", _READ, _READ.replace("x if is_parallel else x + change", "x")),
         ("block-no-residual", "A block's input is not added to what it makes.", _SUM, "        x = change + inner\n"),
         ("block-no-attention", "What attention makes is not added.", _SUM, "        x = x + inner\n"),
         ("block-first-attention", "Every block has the attention of the first.",
          'attention, f"{key}.attention", x)', 'attention, "blocks.0.attention", x)'),
         ("block-back-parallel", "Backward, attention of a sequential block does not get the cotangent through the MLP.",
-         _BACK_SUM, _BACK_SUM.replace("dx if is_neox else dx + through", "dx")),
+         _BACK_SUM, _BACK_SUM.replace("dx if is_parallel else dx + through", "dx")),
         ("block-back-no-residual", "Backward, the residual connection is left out.", _BACK_SUM, _BACK_SUM.replace("dx = dx + through", "dx = through")),
-        ("block-tanh", "The MLP's GELU is of the tanh form.", 'ACTIVATIONS["gelu" if is_neox', 'ACTIVATIONS["gelu_tanh" if is_neox'),
-        ("block-relu", "The MLP has a ReLU.", 'ACTIVATIONS["gelu" if is_neox else "silu"](gate)', 'ACTIVATIONS["relu"](gate)'),
+        ("block-tanh", "The MLP's GELU is of the tanh form.", '"gpt_neox": "gelu"', '"gpt_neox": "gelu_tanh"'),
+        ("block-relu", "The MLP has a ReLU.", _ACTIVATED, 'ACTIVATIONS["relu"](gate)'),
         ("block-gate-and-up", "Gate and up projection are exchanged.",
-         _GATE, _GATE + "        up, back_up, gate, back_gate = (up, back_up, up, back_up) if is_neox else (gate, back_gate, up, back_up)\n"),
+         _GATE, _GATE + "        up, back_up, gate, back_gate = (gate, back_gate, up, back_up) if is_gated else (up, back_up, up, back_up)\n"),
         ("block-rank-of-the-gate", "The gate runs at the largest rank.", _GATE, _GATE.replace('linear(f"{key}.gate", x)', 'apply("nested_linear", f"{key}.gate", "ABb", x, rank=max(attrs["ranks"]))')),
         ("decoder-eps", "Norms have an eps of their own.", '"wb", x, eps=eps)', '"wb", x, eps=1e-6)'),
         ("decoder-values-rotated", "Values are rotated too.", _HELD, _HELD.replace('"v": v', '"v": rotate(v, cos, sin)')),
@@ -56,7 +62,7 @@ MISTAKES = (
         ("decoder-padding-seen", "Padding is seen.", _HELD, _HELD.replace('t["mask"]', 'np.ones_like(t["mask"])')),
         ("decoder-base", "The base of the angles is 10,000.", _ANGLE, _ANGLE.replace('attrs["rotary_base"]', "1e4")),
         ("decoder-angles-by-width", "The exponent of an angle is divided by the head's width.", _ANGLE, _ANGLE.replace("max(pairs, 1)", "max(2 * pairs, 1)")),
-        ("decoder-scale-of-hidden", "Scores are divided by the root of the model's width.", 'options = {"scale": D**-0.5', 'options = {"scale": x.shape[-1] ** -0.5'),
+        ("decoder-scale-of-hidden", "Scores are divided by the root of the model's width.", _SCALE, '"scale": x.shape[-1] ** -0.5'),
         ("decoder-labels-not-shifted", "Logits are compared with the label of their own place.", _LABELS, '    labels = t["targets"]\n'),
         ("decoder-labels-shifted-back", "Logits are compared with the label of the place before.",
          _LABELS, '    labels = np.concatenate([np.full_like(t["targets"][:, :1], IGNORED), t["targets"][:, :-1]], axis=1)\n'),
@@ -68,6 +74,54 @@ MISTAKES = (
          "added(table, matmul(rows(dlogits).T, rows(y)))", "added(table, 0 * matmul(rows(dlogits).T, rows(y)))"),
         ("decoder-one-rank", "The gradients of a rank overwrite those of the one before.",
          "grads[key] = grads.get(key, 0) + g", "grads[key] = g"),
+    ),
+    *family(
+        "decoder family",
+        ("offset-forgotten", "1 is not added to the weights of Gemma's norms.", _OFFSET, _OFFSET.replace("1 + ", "")),
+        ("offset-not-last", "1 is not added to the weights of the last norm.", _OFFSET, _OFFSET.replace('in held', 'in held and key != "norm"')),
+        ("offset-last-only", "1 is added to the weights of the last norm only.", _OFFSET, _OFFSET.replace('in held', 'in held and key == "norm"')),
+        ("offset-not-second", "1 is not added to the weights of the norm before an MLP.",
+         _OFFSET, _OFFSET.replace('in held', 'in held and not key.endswith("norm2")')),
+        ("offset-of-all", "1 is added to the weights of every family's norms.", _OFFSET, _OFFSET.replace('family == "gemma" and ', "")),
+        ("offset-of-all-rms", "1 is added to the weights of every root-mean-square norm.",
+         _OFFSET, _OFFSET.replace('family == "gemma" and "w" in held', '"w" in held and "b" not in held')),
+        ("offset-twice", "1 is added to the weights twice.", _OFFSET, _OFFSET.replace("1 + ", "2 + ")),
+        ("offset-not-back", "Backward, 1 is not added to the weights.",
+         '(inputs | {"dy": dy}, options)\n            for', '(inputs | held | {"dy": dy}, options)\n            for'),
+        ("embedding-unscaled", "Gemma's embedding is not scaled.", _EMBEDDING_SCALE, "1.0"),
+        ("embedding-scaled-by-width", "Gemma's embedding is scaled by its width.", _EMBEDDING_SCALE, _EMBEDDING_SCALE.replace("math.sqrt", "float")),
+        ("embedding-scaled-down", "Gemma's embedding is divided by the root of its width.", _EMBEDDING_SCALE, "1 / " + _EMBEDDING_SCALE),
+        ("embedding-of-all-scaled", "The embedding of every family is scaled.", _EMBEDDING_SCALE, _EMBEDDING_SCALE.replace(' if family == "gemma" else 1.0', "")),
+        ("embedding-scaled-in-bfloat16", "The factor of Gemma's embedding is rounded to bfloat16.",
+         _EMBEDDING_SCALE, f"float(ml_dtypes.bfloat16({_EMBEDDING_SCALE}))"),
+        ("embedding-back-unscaled", "Backward, the embedding is not scaled.", "dx * WORK(embedding_scale)", "dx"),
+        ("head-scaled", "The table is scaled as a head too.", "P[table].T).reshape(n, T, -1)", "P[table].T).reshape(n, T, -1) * WORK(embedding_scale)"),
+        ("gemma-silu", "Gemma's gate is SiLU.", '"gemma": "gelu_tanh"', '"gemma": "silu"'),
+        ("gemma-erf", "Gemma's gate is the erf form of GELU.", '"gemma": "gelu_tanh"', '"gemma": "gelu"'),
+        ("llama-gelu", "Llama's gate is GELU.", '"llama": "silu"', '"llama": "gelu"'),
+        ("gpt-neo-erf", "GPT-Neo's activation is the erf form of GELU.", '"gpt_neo": "gelu_tanh"', '"gpt_neo": "gelu"'),
+        ("gpt-neo-parallel", "A block of GPT-Neo is parallel, as one of GPT-NeoX.", 'is_parallel, pairs = family == "gpt_neox"', 'is_parallel, pairs = family in ("gpt_neo", "gpt_neox")'),
+        ("gpt-neo-scaled", "GPT-Neo's scores are divided by the root of the head's width.", _SCALE, '"scale": D**-0.5'),
+        ("no-family-scaled", "No family's scores are scaled.", _SCALE, '"scale": 1.0'),
+        ("family-window-wide", "A decoder's window is one too wide.", _WINDOW, '"window": attrs["window"] + 1}'),
+        ("family-window-narrow", "A decoder's window is one too narrow.", _WINDOW, '"window": attrs["window"] - 1}'),
+        ("family-window-ignored", "A decoder has no window.", _WINDOW, '"window": T}'),
+        ("positions-forgotten", "The table of positions is not read.", _POSITIONS, _POSITIONS.replace("[:T]", "[:T] * 0")),
+        ("positions-from-one", "Positions are counted from 1.", _POSITIONS, _POSITIONS.replace("[:T]", "[1 : T + 1]")),
+        ("positions-from-the-end", "The last rows of the table of positions are read.", _POSITIONS, _POSITIONS.replace("[:T]", "[-T:]")),
+        ("positions-of-visible", "Positions count tokens that are no padding.",
+         _POSITIONS, _POSITIONS.replace("[:T]", '[np.maximum(np.cumsum(t["mask"], axis=1) - 1, 0)]')),
+        ("positions-zero", "Every token is at position 0.", _POSITIONS, _POSITIONS.replace("[:T]", "[:1]")),
+        ("positions-first-sequence", "Only the first sequence has positions.",
+         _POSITIONS, _POSITIONS.replace("[:T]", "[:T] * (np.arange(n) == 0)[:, None, None]")),
+        ("positions-scaled", "The table of positions is scaled by the root of its width.",
+         _POSITIONS, _POSITIONS.replace("[:T]", "[:T] * WORK(math.sqrt(x.shape[-1]))")),
+        ("positions-detached", "The table of positions gets no gradient.", _POSITIONS_BACK, "0 * " + _POSITIONS_BACK),
+        ("positions-mean", "The gradient of a position is the mean over sequences.", _POSITIONS_BACK, f"{_POSITIONS_BACK} / WORK(n)"),
+        ("positions-gradient-of-the-first", "The gradient of a position is that of the first sequence.",
+         _POSITIONS_BACK, _POSITIONS_BACK.replace("total_of(dx, axis=0)", "dx[0]")),
+        ("positions-gradient-at-the-end", "The gradient of positions is put into the last rows of the table.",
+         _POSITIONS_BACK, "np.concatenate([unused, total_of(dx, axis=0)])"),
     ),
     *family(
         "embedding",
