@@ -22,6 +22,8 @@ For small <= large, the score that is furthest below 1 is
 
 {furthest}
 
+## What it means
+
 A score of 1 is no evidence of training: all prefixes of factors with independent rows have it. Without that, as where
 a_2 = a_1, the image at rank 1 need not lie in that at rank 2, against the paper's Def. 2 (sound score {broken:.2f});
 and the image at rank 2 lies in those above (sound score at least {kept:.2f}), where the paper's score falls to

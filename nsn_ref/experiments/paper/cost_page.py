@@ -17,6 +17,11 @@ work on the machine shows in these numbers.
 {sections}
 
 ![Seconds against FLOPs](cost.png)
+
+## What it means
+
+FLOPs are not time: at rank {lowest} inference takes {inference}. A step of training at that rank takes {steps} of a
+dense one.
 """
 SECTION = """## {widths}, R = {R}
 
@@ -34,6 +39,7 @@ def page(records):
     measured = {network: _measured(records, *network) for network in networks}
     body = PAGE.format(
         seeds=len({record["seed"] for record in records}), rows=ROWS, batch=SETTINGS["batch_size"],
+        **_at_lowest(measured),
         sections="\n\n".join(_section(*network, *measured[network]) for network in networks),
     )  # fmt: skip
     return Page(body, {"cost.png": _figure(measured)})
@@ -75,6 +81,18 @@ def _section(hidden, R, flops, inference, multiplied, step):
         faster=_last_below(ranks, inference),
         cheaper=_last_below(ranks, flops),
     )
+
+
+def _at_lowest(measured):
+    """Of every network, what the lowest rank takes relative to dense."""
+    inference, steps = [], []
+    for (hidden, _), (flops, passes, _, step) in measured.items():
+        lowest, widths = next(iter(flops)), "-".join(map(str, hidden))
+        share = flops[lowest] / flops["dense"]
+        time = passes[lowest] / passes["dense"]
+        inference.append(f"{time:.2f} of the dense time at {share:.2f} of its FLOPs ({widths})")
+        steps.append(f"{step[lowest] / step['dense']:.2f} ({widths})")
+    return {"lowest": lowest, "inference": ", ".join(inference), "steps": ", ".join(steps)}
 
 
 def _cells(rank, times):

@@ -20,6 +20,11 @@ SVD of the standard weights: no matrix of rank r has a larger cosine.
 At rank {R} the fine-tuned nested network has the cosine {top:.3f}, where {best:.3f} is possible and surgery alone has
 {alone:.3f}; the paper has about 0.85 at rank 1024 of a language model. Fine-tuning changes the cosine of surgery alone
 by {change} at rank {R}; the interval lies wholly below zero, away from the standard weights, {away}.
+
+## What it means
+
+Compared with surgery alone, training at many ranks leads away from the standard weights {away}. At rank {lowest} even
+the best matrix has the cosine {best_lowest:.3f}; the nested network has {own_lowest:.3f}.
 """
 
 
@@ -39,6 +44,9 @@ def page(records):
         best=mean(cosine["best possible"][R]),
         alone=mean(cosine["surgery alone"][R]),
         change=interval(change[R], 3),
+        lowest=ranks[0],
+        best_lowest=mean(cosine["best possible"][ranks[0]]),
+        own_lowest=mean(cosine["fine-tuned"][ranks[0]]),
         away=at_ranks(r for r in ranks if change[r].high < 0),
     )
     lines = {model: {r: mean(by_seed) for r, by_seed in cosine[model].items()} for model in models}

@@ -4,7 +4,18 @@ from nsn_ref.experiments.experiment import Page
 from nsn_ref.experiments.paper.figures import dots
 from nsn_ref.experiments.paper.hyper import BASE
 from nsn_ref.experiments.paper.setting import setting
-from nsn_ref.experiments.tables import average, choices, difference, interval, listed, mean, percent, table, values
+from nsn_ref.experiments.tables import (
+    average,
+    choices,
+    difference,
+    extremes,
+    interval,
+    listed,
+    mean,
+    percent,
+    table,
+    values,
+)
 
 PAGE = """{setting}
 
@@ -18,6 +29,11 @@ all of them have: {common}.
 
 Over the common ranks, the interval against "{base}" lies wholly above zero for {better}; wholly below for {worse}. At R
 it lies wholly above zero for {better_top}; wholly below for {worse_top}.
+
+## What it means
+
+Other ranks to draw variants from change the average over the common ranks by {variants}, another R or anchor by
+{sizes}. At R all of them together change the accuracy by {top}: what is chosen here is chosen for the low ranks.
 """
 
 
@@ -41,6 +57,9 @@ def page(records):
         base=BASE,
         common=", ".join(common),
         table=table(["", "at R", "difference", "common", "difference"], rows),
+        variants=extremes(gap.mean for name, (_, gap) in gaps.items() if name.startswith("variants")),
+        sizes=extremes(gap.mean for name, (_, gap) in gaps.items() if not name.startswith("variants")),
+        top=extremes(gap.mean for gap, _ in gaps.values()),
         better=listed(name for name, (_, gap) in gaps.items() if gap.low > 0),
         worse=listed(name for name, (_, gap) in gaps.items() if gap.high < 0),
         better_top=listed(name for name, (gap, _) in gaps.items() if gap.low > 0),

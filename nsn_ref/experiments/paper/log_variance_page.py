@@ -24,6 +24,13 @@ networks, averaged over splits; "loss" is that on the rows trained on, of the ne
 The distance abs(s_k - ln L_k), L_k on the rows trained on, averages {distances} (learning rate: distance). At the end
 of a training with {largest} rank {top} has {ratio:.0f} times the weight of rank {bottom}; in the paper's Fig. 3 it has
 {ratio_paper:.0f} times.
+
+## What it means
+
+The s_k are still on their way to ln L_k when the training ends, so the weights of Eq. 3 are made by the learning rate
+of s as well as by the losses: with {smallest} rank {top} has {ratio_smallest:.1f} times the weight of rank {bottom}.
+The most weight goes to rank {heaviest} and the least to rank {lightest}: a rank with a large loss is played down, not
+helped.
 """
 
 
@@ -55,6 +62,10 @@ def page(records):
         largest=largest,
         top=top,
         bottom=bottom,
+        smallest=rates[0],
+        ratio_smallest=math.exp(s[rates[0]][bottom] - s[rates[0]][top]),
+        heaviest=min(ranks, key=s[largest].get),
+        lightest=max(ranks, key=s[largest].get),
         ratio=math.exp(s[largest][bottom] - s[largest][top]),
         ratio_paper=math.exp(printed.LOG_VARIANCES[1] - printed.LOG_VARIANCES[64]),
     )

@@ -16,7 +16,11 @@ here no rank has to give way to another. Below is the excess, error / least erro
 
 ![Excess by rank](oracle.png)
 
-Of its trained ranks each training is at most this far from the best: {worst}. Training at R and at 1, 2 or 4 settles
+Of its trained ranks each training is at most this far from the best: {worst}.
+
+## What it means
+
+Training at R and at 1, 2 or 4 settles
 the space that each trained rank adds and no order within it: at the ranks that it never saw its excess is up to
 {between:.1e}. Eq. 3 reaches {eq_3:.1e} where a plain sum, at every rank at every step, reaches {plain:.1e}: its weights
 1 / L_k make a rank count by its relative error.

@@ -18,6 +18,12 @@ not. The factorised network is trained at R alone and cut.
 
 In the paper the cosine falls with the rank (app. A.2, language models). Here it changes from rank {bottom} to rank
 {top} by {cosine} in the nested network, and the alignment by {alignment}.
+
+## What it means
+
+The size of a cosine says little, for neighbouring layers have bases of their own. By the alignment, neighbouring
+layers are {more} alike at rank {bottom} than at rank {top} in the nested network ({nested_bottom:.2f} and
+{nested_top:.2f}), and {cut_more} alike in the one that was trained at R alone ({cut_bottom:.2f} and {cut_top:.2f}).
 """
 
 
@@ -31,6 +37,7 @@ def page(records):
         for kind in KINDS
     }
     bottom, top = ranks[0], ranks[-1]
+    at_ends = {model: [mean(each[model, KINDS[1]][r]) for r in (bottom, top)] for model in models}
     change = {kind: difference(each["nested", kind][top], each["nested", kind][bottom]) for kind in KINDS}
     names = {key: f"{key[0]}: {key[1]}" for key in each}
     rows = [[r, *(f"{mean(by_rank[r]):.3f}" for by_rank in each.values())] for r in ranks]
@@ -39,6 +46,12 @@ def page(records):
         table=table(["rank", *names.values()], rows),
         bottom=bottom,
         top=top,
+        more="more" if at_ends["nested"][0] > at_ends["nested"][1] else "less",
+        nested_bottom=at_ends["nested"][0],
+        nested_top=at_ends["nested"][1],
+        cut_more="more" if at_ends["factorised"][0] > at_ends["factorised"][1] else "less",
+        cut_bottom=at_ends["factorised"][0],
+        cut_top=at_ends["factorised"][1],
         cosine=interval(change["cosine"], 2),
         alignment=interval(change["centred alignment"], 2),
     )

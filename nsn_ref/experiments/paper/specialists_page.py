@@ -26,8 +26,13 @@ network at rank r.
 ![Accuracy by rank](specialists-vs-nsn.png)
 
 The nested network differs from the dense networks by {differences}; in the paper by {paper}. Its interval lies wholly
-below zero {losses}, wholly above {gains}. At equal FLOPs a layer of rank r passes r numbers on and a dense one passes
-more ({narrowest} at rank {lowest}), so equal arithmetic is not equal capacity at small ranks.
+below zero {losses}, wholly above {gains}.
+
+## What it means
+
+At equal FLOPs a layer of rank r passes r numbers on and a dense one passes more ({narrowest} at rank {lowest}), so
+equal arithmetic is not equal capacity at small ranks. Where FLOPs are all that is scarce, narrow dense networks are
+the better choice {losses}; they are as many sets of weights as budgets.
 """
 
 
