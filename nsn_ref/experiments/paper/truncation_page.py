@@ -32,8 +32,9 @@ Below rank {R} the nested network differs from the truncated model by {truncated
 
 ## What it means
 
-These {splits} splits do not tell one set of weights from specialists {level}, but leave room for a loss of {room:.1f} points. What it
-has over the truncated model is due to the training at several ranks alone: the two have the same form and size.
+These {splits} splits do not tell one set of weights from specialists {level}, but leave room for a loss of {room:.1f}
+points. What it has over the truncated model is due to the training at several ranks alone: the two have the same form
+and size.
 """
 
 
