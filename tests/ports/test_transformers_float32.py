@@ -22,10 +22,10 @@ TIMES = 10
 SAMPLES = 24
 
 
-def root_mean_square(evaluate, rng):
+def root_mean_square(evaluate, rng, longest):
     """Of what moving each number does to the outputs of `evaluate(ops)`: the largest in each array, by its name."""
     expected = evaluate(Moved(rng, 0.0))
-    samples = [evaluate(Moved(rng, SHARED["vocab_size"] * 2.0**-24)) for _ in range(SAMPLES)]
+    samples = [evaluate(Moved(rng, longest * 2.0**-24)) for _ in range(SAMPLES)]
     return {
         name: np.sqrt(np.mean([(sample[name] - value) ** 2 for sample in samples], axis=0)).max()
         for name, value in expected.items()
@@ -33,10 +33,10 @@ def root_mean_square(evaluate, rng):
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("padding", [None, "left", "right"])
-def test_logits_loss_and_every_gradient(rng, tmp_path, case, padding):
+@pytest.mark.parametrize(("n", "T", "padding"), [(3, 7, None), (3, 7, "left"), (5, 11, "right"), (1, 2, None)])
+def test_logits_loss_and_every_gradient(rng, tmp_path, case, n, T, padding):
     model = pair(case, tmp_path, np.float32)
-    tokens, mask, labels = batch(rng, 3, 7, padding)
+    tokens, mask, labels = batch(rng, n, T, padding)
     theirs, loss = run(model.model, tokens, mask, labels)
     exact = {name: p.astype(np.float64) for name, p in model.params.items()}
 
@@ -47,7 +47,8 @@ def test_logits_loss_and_every_gradient(rng, tmp_path, case, padding):
         )  # fmt: skip
         return out.grads | {"logits": out.logits[0][mask], "loss": out.losses}
 
-    spread = root_mean_square(evaluate, rng)
+    longest = max(SHARED["vocab_size"], tokens.size)  # sums over a row of logits; over tokens, for gradients
+    spread = root_mean_square(evaluate, rng, longest)
     ours = evaluate(None, model.params)
     expected = model.grads() | {"logits": theirs[mask], "loss": np.array([loss])}
     assert ours.keys() == expected.keys()
