@@ -16,10 +16,10 @@ def factorise_eigen(W, R, gram=None):
     """Factors of the best matrices of every rank, as `factorise_svd` or `factorise_whitened` gives them.
 
     With V the eigenvectors of W^T W, W_r = W V_r V_r^T: every W_r is a projection, and all components give W, however
-    small the singular values are. With more columns than rows, the same with U of W W^T.
+    small the singular values are. With no more rows than columns, the same with U of W W^T.
 
-    Whitened, with G = S S^T: V are the eigenvectors of S^T W^T W S and W_r = W S V_r V_r^T S^-1. With more columns than
-    rows, U are those of W G W^T and W_r = U_r U_r^T W: no root of G is taken, which would be larger than W.
+    Whitened, with G = S S^T: V are the eigenvectors of S^T W^T W S and W_r = W S V_r V_r^T S^-1. With no more rows than
+    columns, U are those of W G W^T and W_r = U_r U_r^T W: no root of G is taken, which would be larger than W.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def factorise_eigen(W, R, gram=None):
     R : int, in 1..min(d_in, d_out)
     gram : ndarray, shape (d_in, d_in), optional
         The sum of x x^T over the inputs x of the layer: the factors are then whitened. What is noise in it is raised as
-        in `gram_root`, with more columns than rows as in `weighing`.
+        in `gram_root`, with no more rows than columns as in `weighing`.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def factorise_eigen(W, R, gram=None):
     squares, vectors = _eigen(smaller, R)
     scale = balancing(squares)  # any positive scale gives the same products
     A, B = np.empty((R, d_in), W.dtype), np.empty((d_out, R), W.dtype)
-    if d_in <= d_out:
+    if d_in < d_out:
         columns = (vectors if root is None else root @ vectors) / scale
         for start, rows in row_blocks(W):
             B[start : start + len(rows)] = rows @ columns
@@ -93,8 +93,8 @@ def tail(singular_values):
 
 
 def _smaller_gram(function, W, gram):
-    """M^T M of M = W S, or M M^T if M has fewer rows than columns; S and its inverse where they were needed."""
-    if W.shape[1] > W.shape[0]:
+    """M^T M of M = W S, or M M^T if it is no larger; S and its inverse where they were needed."""
+    if W.shape[1] >= W.shape[0]:
         weigh = weighing(function, gram)
         return np.concatenate([times(W, weigh(rows.T)) for _, rows in row_blocks(W)], axis=1), None, None
     smaller = np.zeros((W.shape[1], W.shape[1]))
