@@ -20,6 +20,7 @@ from nsn_ref.errors import NSNError, OptionError
 VARIABLE, CHOICES = "NSN_REF_BLAS", ("numpy", "mkl")
 LETTERS = {np.dtype(np.float32): "s", np.dtype(np.float64): "d"}
 SPELLINGS = ("scipy_{}gemm_64_", "{}gemm_64_", "scipy_{}gemm_", "{}gemm_")  # of OpenBLAS in wheels, and of others
+POOLS = ("scipy_openblas_{}64_", "openblas_{}64_", "scipy_openblas_{}", "openblas_{}")  # OpenBLAS's own functions
 SEQUENTIAL = 1  # MKL's number for products that wake no threads: the members of a team are the threads
 
 
@@ -30,7 +31,14 @@ class Blas(NamedTuple):
     version: str
     path: str
     gemm: dict  # dtype to address
-    threads: object  # threadpoolctl's controller of NumPy's pool: `num_threads`, `set_num_threads`
+    threads: object  # of NumPy's pool: `get_num_threads`, `set_num_threads`
+
+
+class Threads(NamedTuple):
+    """OpenBLAS's own functions: threadpoolctl's controller finds the same ones, but looks for them at each call."""
+
+    get_num_threads: object
+    set_num_threads: object
 
 
 def choice():
@@ -87,8 +95,10 @@ def numpy_blas():
     """
     np.ones((2, 2)) @ np.ones((2, 2))
     for pool in sorted(_pools(), key=lambda pool: "scipy.libs" in pool.filepath):  # NumPy's own first
-        if (gemm := _gemm(ctypes.CDLL(pool.filepath))) is not None:
-            return Blas(pool.internal_api, str(pool.version), pool.filepath, gemm, pool)
+        library = ctypes.CDLL(pool.filepath)
+        if (gemm := _gemm(library)) is not None:
+            threads = _threads(library) or pool
+            return Blas(pool.internal_api, str(pool.version), pool.filepath, gemm, threads)
     raise NSNError("numpy_blas: no BLAS with gemm among the libraries that NumPy has loaded")
 
 
@@ -134,4 +144,13 @@ def _gemm(library):
         functions = {dtype: getattr(library, spelling.format(letter), None) for dtype, letter in LETTERS.items()}
         if None not in functions.values():
             return {dtype: ctypes.cast(f, ctypes.c_void_p).value for dtype, f in functions.items()}
+    return None
+
+
+def _threads(library):
+    """OpenBLAS's functions for the size of its pool; None of another library."""
+    for spelling in POOLS:
+        functions = [getattr(library, spelling.format(name), None) for name in Threads._fields]
+        if None not in functions:
+            return Threads(*functions)
     return None

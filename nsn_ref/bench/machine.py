@@ -27,7 +27,7 @@ def info():
         "processor": processor(),
         "cores": cores,
         "system": f"{platform.system()} {platform.machine()}",
-        "blas": _library(numpy_blas()) | {"threads": numpy_blas().threads.num_threads},
+        "blas": _library(numpy_blas()) | {"threads": numpy_blas().threads.get_num_threads()},
         "step_blas": _library(chosen_blas()),
         "versions": {"nsn_ref": nsn_ref.__version__, "python": platform.python_version()} | versions,
         "peers": {name: version(name) for name, engine in ENGINES.items() if engine.distribution},

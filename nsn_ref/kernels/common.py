@@ -31,6 +31,16 @@ def compiled(loop):
         return numba.njit(**options)(loop)
 
 
+def bound(function, *arguments):
+    """A compiled function for arguments of these types, without the search for its machine code at each call.
+
+    Nothing looks at what it is given: an argument of another type is taken for one of these.
+    """
+    types = tuple(map(numba.typeof, arguments))
+    function.compile(types)
+    return function.overloads[types].entry_point
+
+
 def drop_stale_code(package, kernels):
     """Remove machine code cached in a package that is older than any source file of the kernels.
 

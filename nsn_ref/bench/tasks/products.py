@@ -9,9 +9,9 @@ import numpy as np
 from nsn_ref.bench.cells import Cell
 from nsn_ref.bench.engines import Steps
 from nsn_ref.kernels.common import compiled
-from nsn_ref.kernels.step import MLPStep
+from nsn_ref.kernels.step import MLPStep, adamw_rates
 from nsn_ref.kernels.step.layout import DH, NESTED, SHARES
-from nsn_ref.kernels.step.passes import dense_backward, dense_forward, nested_backward, nested_forward
+from nsn_ref.kernels.step.passes import dense_backward, dense_forward, nested_backward, nested_forward, own
 from nsn_ref.kernels.step.step import gradients, own_gradients
 from nsn_ref.kernels.step.team import Team, rows_of
 
@@ -19,38 +19,38 @@ from nsn_ref.kernels.step.team import Team, rows_of
 @compiled
 def products(member, model, ranks, batch, count):
     """One member's share of the products of `count` steps."""
-    w, n = model.space.w[member.me], rows_of(member.me, member.threads, batch)
+    mine, n = own(model.space, member.me), rows_of(member.me, member.threads, batch)
     for _ in range(count):
-        forward_products(model, w, ranks, n)
-        backward_products(model, w, ranks, n)
+        forward_products(model, mine, ranks, n)
+        backward_products(model, mine, ranks, n)
         own_gradients(member, model, ranks, n, True)
         gradients(member, model, ranks, batch)
 
 
 @compiled
-def forward_products(model, w, ranks, n):
+def forward_products(model, mine, ranks, n):
     """As `step.forward`, without biases and activations."""
     rows = n
     for i in range(len(model.layers)):
         layer = model.layers[i]
         if layer[NESTED]:
-            nested_forward(model.space, w, layer, ranks, n)
+            nested_forward(mine, layer, ranks, n)
             rows = n * ranks.size
         else:
-            dense_forward(model.space, w, layer, rows)
+            dense_forward(mine, layer, rows)
 
 
 @compiled
-def backward_products(model, w, ranks, n):
+def backward_products(model, mine, ranks, n):
     """As `step.backward`, without activations."""
     rows = n * ranks.size
     for i in range(len(model.layers) - 1, -1, -1):
         layer = model.layers[i]
         if layer[NESTED]:
-            nested_backward(model.space, w, layer, ranks, n, layer[DH])
+            nested_backward(mine, layer, ranks, n, layer[DH])
             rows = n if layer[SHARES] else rows
         elif i > 0:
-            dense_backward(model.space, w, layer, rows, layer[DH])
+            dense_backward(mine, layer, rows, layer[DH])
 
 
 class Products(Steps):
@@ -62,7 +62,7 @@ class Products(Steps):
         options = {"rows": cell.rows, "ranks": len(cell.ranks), "threads": cell.threads}
         with MLPStep(cell.net(), cell.dtype, **options) as engine:
             engine.load(params, {}, {})
-            engine._load_rows(batches[0][0])
+            engine.step(*batches[0], cell.ranks, (adamw_rates(1, lr=0.0),) * 2)  # fills the buffers
             self.model, self.grads, self.blas = engine._model, engine.grads, engine._blas
         self.blas.set_num_threads(1)
 

@@ -2,6 +2,7 @@
 
 import math
 import os
+import struct
 from abc import ABC, abstractmethod
 from typing import NamedTuple
 
@@ -10,16 +11,18 @@ import numpy as np
 from nsn_ref import checks
 from nsn_ref.blas import chosen_blas
 from nsn_ref.errors import DTypeError, LabelError, ShapeError
-from nsn_ref.kernels.common import FLOATS
+from nsn_ref.kernels.common import FLOATS, bound, plain
 from nsn_ref.kernels.step.layout import D_OUT, STOP, places, shown
+from nsn_ref.kernels.step.memory import aligned, whole_lines
 from nsn_ref.kernels.step.passes import Space
-from nsn_ref.kernels.step.step import DONE, GIVEN, OPTIMIZER, VARIANT, K, Model, N, Order, lead, serve
-from nsn_ref.kernels.step.team import Team, cut
-from nsn_ref.kernels.step.update import LANE, LANES
+from nsn_ref.kernels.step.step import DONE, GIVEN, OPTIMIZER, ROW, VARIANT, K, Model, N, Order, lead, serve
+from nsn_ref.kernels.step.team import Team
+from nsn_ref.kernels.step.update import FOUND
 from nsn_ref.ops.objective import VARIANTS
 
 OPTIMIZERS = ("adamw", "sgd")
 WORTH_A_THREAD = 5e6  # floating-point operations
+RATES = struct.Struct("18d")  # two rows of them, packed in half the time that NumPy takes
 
 
 class StepResult(NamedTuple):
@@ -35,7 +38,7 @@ class CompiledStep(ABC):
     """Parameters, gradients and moments of a network in flat buffers, and the step that changes them in place.
 
     The loss is the cross-entropy of labels. The threads beside the calling one stay awake between steps; `close` ends
-    them. A subclass says where intermediates lie, and where the rows of a batch go.
+    them. A subclass says where intermediates lie.
 
     Parameters
     ----------
@@ -69,33 +72,34 @@ class CompiledStep(ABC):
         dtype, blas = np.dtype(dtype), chosen_blas()
         self.net, self.rows, self._blas = net, rows, blas.threads
         work = self._multiply_adds() * ranks * rows
-        self.threads = team_size(work, self._blas.num_threads) if threads is None else threads
+        self.threads = team_size(work, self._blas.get_num_threads()) if threads is None else threads
         names, parameters = places(net, decays)
-        tables, size = self._lay_out(ranks, -(-rows // self.threads), names, dtype), parameters[-1, STOP]
+        tables, size = self._lay_out(ranks, -(-rows // self.threads), names, dtype), whole_lines(parameters[-1, STOP])
         own_gradients = self.threads > 1 and (tables.in_pieces or size < tables.size)
-        p, m, v = (np.zeros(size, dtype) for _ in range(3))
-        g = np.zeros((self.threads if own_gradients else 1, size), dtype)
-        self.params, self.grads, self.m, self.v = (shown(buffer, names) for buffer in (p, g[0], m, v))
-        space = Space(p, g, np.zeros((self.threads, tables.size), dtype), blas.gemm[dtype])
+        copies = (self.threads if own_gradients else 1, size)
+        p, g, m, v = aligned(copies, dtype), aligned(copies, dtype), aligned(size, dtype), aligned(size, dtype)
+        self.params, self.grads, self.m, self.v = (shown(buffer, names) for buffer in (p[0], g[0], m, v))
+        space = Space(p, g, aligned((self.threads, tables.size), dtype), blas.gemm[dtype])
         self._model = Model(tables.layers, parameters, space, tables.piece, m, v)
         self._order = Order(
-            sizes=np.zeros(5, np.int64),
+            sizes=np.zeros(7, np.int64),
             labels=np.zeros(rows, np.int64),
             ranks=np.zeros(ranks, np.int64),
             weights=np.zeros(ranks, dtype),
             rates=np.zeros((2, 9)),
             limit=np.zeros(1),
-            losses=np.zeros((self.threads, ranks)),
+            losses=aligned((self.threads, whole_lines(ranks)), np.float64),
             mean_losses=np.zeros(ranks, dtype),
             dlosses=np.zeros(ranks, dtype),
-            found=np.zeros((self.threads, LANE + LANES)),
+            found=aligned((self.threads, FOUND), np.float64),
             results=np.zeros(3),
         )
-        self._order.sizes[OPTIMIZER] = OPTIMIZERS.index(optimizer)
-        self._places = {}  # by batch size: which rows go where
+        self._order.sizes[OPTIMIZER], self._order.sizes[ROW] = OPTIMIZERS.index(optimizer), math.prod(self._row_shape)
         self._team = Team(self.threads)
-        self._member = self._team.member(0)
         self._team.start(serve, self._model, self._order)
+        self._constant = self._team.member(0), self._model, self._order
+        batch = np.empty((rows, *self._row_shape), dtype)
+        self._lead = bound(lead, *self._constant, batch, self._order.labels)
 
     @abstractmethod
     def _multiply_adds(self):
@@ -105,15 +109,12 @@ class CompiledStep(ABC):
     def _lay_out(self, ranks, rows, names, dtype):
         """The `Layout` for members of so many rows."""
 
-    @abstractmethod
-    def _place(self, w, rows):
-        """The first rows of a member's intermediates, in the shape of a batch."""
-
     def load(self, params, m, v, steps=0):
         """Copy parameters and moments in (`v` may be empty), and say how many steps they have seen."""
         for views, arrays in ((self.params, params), (self.m, m), (self.v, v)):
             for name, array in arrays.items():
                 views[name][...] = array
+        self._model.space.p[1:] = self._model.space.p[0]
         self._order.sizes[DONE] = steps
 
     @property
@@ -158,14 +159,13 @@ class CompiledStep(ABC):
             order.weights[:count] = [weights[k] for k in descending]
         order.sizes[N], order.sizes[K] = n, count
         order.ranks[:count] = [ranks[k] for k in descending]
-        order.labels[:n] = labels
-        order.rates[...] = rates
-        order.limit[0] = np.inf if clip is None else clip
-        self._load_rows(x)
-        threads = self._blas.num_threads
+        RATES.pack_into(order.rates, 0, *rates[0], *rates[1])
+        order.limit[0] = math.inf if clip is None else clip
+        labels = plain(labels.astype(np.int64, copy=False))
+        threads = self._blas.get_num_threads()
         self._blas.set_num_threads(1)  # the team goes in parallel, each member through products of its own
         try:
-            bad = lead(self._member, self._model, order)
+            bad = self._lead(*self._constant, plain(x), labels)
         finally:
             self._blas.set_num_threads(threads)
         if bad >= 0:
@@ -191,18 +191,6 @@ class CompiledStep(ABC):
 
     def __exit__(self, *exception):
         self.close()
-
-    def _load_rows(self, x):
-        """Give each member its rows."""
-        places = self._places.get(len(x))
-        if places is None:
-            places = []
-            for me, w in enumerate(self._model.space.w):
-                first, last = cut(len(x), 1, me, self.threads)
-                places.append((slice(first, last), self._place(w, last - first)))
-            self._places[len(x)] = places
-        for rows, place in places:
-            place[...] = x[rows]
 
     def _check(self, x, labels, ranks):
         self._team.check()

@@ -5,7 +5,7 @@ import math
 from nsn_ref import checks
 from nsn_ref.errors import OptionError
 from nsn_ref.kernels.step.compiled import CompiledStep
-from nsn_ref.kernels.step.image_layout import image_layout, padded_shape
+from nsn_ref.kernels.step.image_layout import image_layout
 from nsn_ref.nets.convnet import ConvNet
 
 
@@ -35,12 +35,6 @@ class ConvStep(CompiledStep):
 
     def _lay_out(self, ranks, rows, names, dtype):
         return image_layout(self.net, self._row_shape[1:], ranks, rows, names, dtype.itemsize)
-
-    def _place(self, w, rows):
-        """Channels last, inside borders of zeros."""
-        shape, border = padded_shape(self._model.layers[0]), self.net.kernel // 2
-        images = w[: rows * math.prod(shape)].reshape(rows, *shape)
-        return images[:, border : shape[0] - border, border : shape[1] - border].transpose(0, 3, 1, 2)
 
 
 def unfit(net):

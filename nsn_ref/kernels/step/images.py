@@ -30,6 +30,18 @@ def padded(buffer, layer, offset, images):
 
 
 @compiled
+def load_images(x, w, layer, images):
+    """Put images, which lie channels first, inside the borders of the first layer's input."""
+    pixels, border = padded(w, layer, layer[IMAGE], images), layer[KERNEL] // 2
+    x = x.reshape(images, layer[CHANNELS], layer[HEIGHT], layer[WIDTH])
+    for m in range(images):
+        for c in range(layer[CHANNELS]):
+            for u in range(layer[HEIGHT]):
+                for v in range(layer[WIDTH]):
+                    pixels[m, border + u, border + v, c] = x[m, c, u, v]
+
+
+@compiled
 def patches(w, layer, images, first):
     """What the kernel sees at each position of some images, the first of which is image `first`, as rows."""
     pixels = padded(w, layer, layer[IMAGE], first + images)

@@ -30,10 +30,6 @@ class MLPStep(CompiledStep):
     def _lay_out(self, ranks, rows, names, dtype):
         return layout(self.net, ranks, rows, names)
 
-    def _place(self, w, rows):
-        width = self.net.widths[0]
-        return w[: rows * width].reshape(rows, width)
-
 
 def unfit(net):
     """Why a network is none of those that the step is written for; None if it is."""

@@ -22,10 +22,24 @@ UNIT = 16  # columns that a member takes at a time: a cache line of float32, and
 class Space(NamedTuple):
     """The flat buffers, and what multiplies."""
 
-    p: np.ndarray  # parameters
+    p: np.ndarray  # (1 or members, size): parameters; the first are the result
     g: np.ndarray  # (1 or members, size): their gradients; the first are the result
     w: np.ndarray  # (members, size): intermediates
     gemm: int  # address
+
+
+class Own(NamedTuple):
+    """What a member goes forward and back with."""
+
+    p: np.ndarray  # parameters
+    w: np.ndarray  # intermediates
+    gemm: int
+
+
+@compiled
+def own(space, me):
+    """The buffers of one member."""
+    return Own(space.p[min(me, len(space.p) - 1)], space.w[me], space.gemm)
 
 
 @compiled
@@ -47,54 +61,58 @@ def view(buffer, offset, rows, columns):
 
 
 @compiled
-def dense_forward(space, w, layer, rows):
+def dense_forward(mine, layer, rows):
     """y = h W^T."""
+    p, w = mine.p, mine.w
     d_in, d_out, zero = layer[D_IN], layer[D_OUT], w.dtype.type(0)
-    h, W, y = at(w, layer[H], d_in), at(space.p, layer[FIRST], d_in), at(w, layer[Y], d_out)
-    multiply(space.gemm, h, False, W, True, y, (rows, d_out, d_in), zero)
+    h, W, y = at(w, layer[H], d_in), at(p, layer[FIRST], d_in), at(w, layer[Y], d_out)
+    multiply(mine.gemm, h, False, W, True, y, (rows, d_out, d_in), zero)
 
 
 @compiled
-def dense_backward(space, w, layer, rows, dh):
+def dense_backward(mine, layer, rows, dh):
     """dh = dy W."""
+    p, w = mine.p, mine.w
     d_in, d_out, zero = layer[D_IN], layer[D_OUT], w.dtype.type(0)
-    dy, W = at(w, layer[DY], d_out), at(space.p, layer[FIRST], d_in)
-    multiply(space.gemm, dy, False, W, False, at(w, dh, d_in), (rows, d_in, d_out), zero)  # y = h @ W.T
+    dy, W = at(w, layer[DY], d_out), at(p, layer[FIRST], d_in)
+    multiply(mine.gemm, dy, False, W, False, at(w, dh, d_in), (rows, d_in, d_out), zero)  # y = h @ W.T
 
 
 @compiled
-def nested_forward(space, w, layer, ranks, n):
-    """z = h A^T, y = z B^T."""
+def nested_forward(mine, layer, ranks, n):
+    """z = h A^T, y = z B^T; B lies transposed."""
+    p, w = mine.p, mine.w
     d_in, d_out, size, shared = layer[D_IN], layer[D_OUT], layer[R], layer[SHARES] == 1
-    zero, one, p = w.dtype.type(0), w.dtype.type(1), space.p
+    zero, one = w.dtype.type(0), w.dtype.type(1)
     for k in range(ranks.size):
         low, high = used(ranks, k + 1, size), used(ranks, k, size)
         h, z = at(w, layer[H], d_in), at(w, layer[Z] + low, size)
         A = at(p, layer[FIRST] + low * d_in, d_in)
-        multiply(space.gemm, h, False, A, True, z, (n if shared else n * (k + 1), high - low, d_in), zero)
+        multiply(mine.gemm, h, False, A, True, z, (n if shared else n * (k + 1), high - low, d_in), zero)
     for k in range(ranks.size - 1, -1, -1):
         low, high = used(ranks, k + 1, size), used(ranks, k, size)
         start = layer[Y] + (n * k * d_out if shared else 0)
         if shared and low > 0:
             copy(w[start + n * d_out : start + 2 * n * d_out], w[start : start + n * d_out])
-        y, z, B = at(w, start, d_out), at(w, layer[Z] + low, size), at(p, layer[SECOND] + low, size)
+        y, z, B = at(w, start, d_out), at(w, layer[Z] + low, size), at(p, layer[SECOND] + low * d_out, d_out)
         rows = n if shared else n * (k + 1)
-        multiply(space.gemm, z, False, B, True, y, (rows, d_out, high - low), one if low > 0 else zero)
+        multiply(mine.gemm, z, False, B, False, y, (rows, d_out, high - low), one if low > 0 else zero)
 
 
 @compiled
-def nested_backward(space, w, layer, ranks, n, dh):
+def nested_backward(mine, layer, ranks, n, dh):
     """dz = dy B, and dh = dz A unless the offset `dh` is negative; where ranks share h, dy becomes its suffix sums."""
+    p, w = mine.p, mine.w
     d_in, d_out, size, shared = layer[D_IN], layer[D_OUT], layer[R], layer[SHARES] == 1
-    zero, one, p, block = w.dtype.type(0), w.dtype.type(1), space.p, n * layer[D_OUT]
+    zero, one, block = w.dtype.type(0), w.dtype.type(1), n * layer[D_OUT]
     for k in range(ranks.size):
         low, high = used(ranks, k + 1, size), used(ranks, k, size)
         start = layer[DY] + (k * block if shared else 0)
         if shared and k > 0:
             add(w[start - block : start], w[start : start + block])
-        dy, B, dz = at(w, start, d_out), at(p, layer[SECOND] + low, size), at(w, layer[DZ] + low, size)
+        dy, dz, B = at(w, start, d_out), at(w, layer[DZ] + low, size), at(p, layer[SECOND] + low * d_out, d_out)
         rows = n if shared else n * (k + 1)
-        multiply(space.gemm, dy, False, B, False, dz, (rows, high - low, d_out), zero)  # y += z @ B.T
+        multiply(mine.gemm, dy, False, B, True, dz, (rows, high - low, d_out), zero)  # y += z @ B
     if dh < 0:
         return
     for k in range(ranks.size - 1, -1, -1):
@@ -102,7 +120,7 @@ def nested_backward(space, w, layer, ranks, n, dh):
         dz, A = at(w, layer[DZ] + low, size), at(p, layer[FIRST] + low * d_in, d_in)
         rows = n if shared else n * (k + 1)
         beta = one if low > 0 else zero
-        multiply(space.gemm, dz, False, A, False, at(w, dh, d_in), (rows, d_in, high - low), beta)  # z = h @ A.T
+        multiply(mine.gemm, dz, False, A, False, at(w, dh, d_in), (rows, d_in, high - low), beta)  # z = h @ A.T
 
 
 @compiled
@@ -128,7 +146,7 @@ def nested_weights(member, space, layer, ranks, batch, fresh):
     if fresh and member.me == 0:
         unused = used(ranks, 0, size)
         view(g, layer[FIRST], size, d_in)[unused:] = 0
-        view(g, layer[SECOND], d_out, size)[:, unused:] = 0
+        view(g, layer[SECOND], size, d_out)[unused:] = 0
     for other in range(member.threads):
         w, n = space.w[other], rows_of(other, member.threads, batch) * layer[POSITIONS]
         beta = zero if fresh and other == 0 else one
@@ -137,8 +155,8 @@ def nested_weights(member, space, layer, ranks, batch, fresh):
             rows = n if shared else n * (k + 1)
             dy, h = at(w, layer[DY] + (n * k * d_out if shared else 0), d_out), at(w, layer[H], d_in)
             z, dz = at(w, layer[Z] + low, size), at(w, layer[DZ] + low, size)
-            dB, dA = at(g, layer[SECOND] + low, size), at(g, layer[FIRST] + low * d_in, d_in)
-            multiply_part(member, space.gemm, dy, z, dB, (d_out, high - low, rows), beta)  # y += z @ B.T
+            dB, dA = at(g, layer[SECOND] + low * d_out, d_out), at(g, layer[FIRST] + low * d_in, d_in)
+            multiply_part(member, space.gemm, z, dy, dB, (high - low, d_out, rows), beta)  # y += z @ B
             multiply_part(member, space.gemm, dz, h, dA, (high - low, d_in, rows), beta)  # z = h @ A.T
     first = ranks.size - 1 if shared else 0  # the last suffix sum is the whole sum
     bias_part(member, space, layer, first, ranks.size, batch, fresh)

@@ -6,17 +6,20 @@ import numpy as np
 
 from nsn_ref.kernels.common import compiled
 from nsn_ref.kernels.objective import objective_backward_loop, objective_forward_loop
-from nsn_ref.kernels.step.images import bias_relu_pool, patches, relu_pool_backward, sum_of_patches
-from nsn_ref.kernels.step.layout import BIAS, D_OUT, DH, KERNEL, NESTED, POSITIONS, SHARES, START, Y
+from nsn_ref.kernels.step.images import bias_relu_pool, load_images, patches, relu_pool_backward, sum_of_patches
+from nsn_ref.kernels.step.layout import BIAS, D_OUT, DH, KERNEL, NESTED, POSITIONS, SHARES, START, STOP, H, Y
+from nsn_ref.kernels.step.memory import at_address
 from nsn_ref.kernels.step.passes import (
     Space,
     bias_relu,
+    copy,
     dense_backward,
     dense_forward,
     dense_weights,
     nested_backward,
     nested_forward,
     nested_weights,
+    own,
     relu_backward,
     view,
 )
@@ -32,10 +35,11 @@ from nsn_ref.kernels.step.team import (
     share,
     wait_while,
 )
-from nsn_ref.kernels.step.update import NON_FINITE, SQUARES, clip, combine, update
+from nsn_ref.kernels.step.update import NON_FINITE, SQUARES, clip, combine, hand_over, update
 
-N, K, VARIANT, OPTIMIZER, DONE = range(5)  # in `Order.sizes`
-TOTAL, NORM, BAD = range(3)  # in `Order.results`; BAD: parameters that are not finite
+# in `Order.sizes`: rows, ranks, variant of the objective, optimiser, steps done, address of the batch, numbers in a row
+N, K, VARIANT, OPTIMIZER, DONE, X, ROW = range(7)
+TOTAL, NORM, BAD = range(3)  # in `Order.results`; BAD: not 0 where parameters are not finite
 GIVEN = -1  # the variant of an objective whose weights are given
 
 
@@ -53,31 +57,32 @@ class Model(NamedTuple):
 class Order(NamedTuple):
     """What a step is to do, and what came of it."""
 
-    sizes: np.ndarray  # int64: N rows, K ranks, VARIANT of the objective, OPTIMIZER, steps DONE
+    sizes: np.ndarray  # int64: N, K, ...
     labels: np.ndarray  # (rows at most,) int64
     ranks: np.ndarray  # (ranks at most,) int64, descending
     weights: np.ndarray  # (ranks at most,) of the losses; read where the variant is GIVEN, else written
     rates: np.ndarray  # (2, 9) float64
     limit: np.ndarray  # (1,) float64: largest norm of the gradients, infinite for none
-    losses: np.ndarray  # (threads, ranks at most) float64: what each member's rows add
+    losses: np.ndarray  # (threads, ranks at most, or more) float64: what each member's rows add
     mean_losses: np.ndarray  # (ranks at most,)
     dlosses: np.ndarray  # (ranks at most,)
-    found: np.ndarray  # (threads, 72) float64
+    found: np.ndarray  # (threads, 8) float64
     results: np.ndarray  # (3,) float64
 
 
 @compiled
 def step(member, model, order):
     """One member's share of a step."""
-    ranks, w = order.ranks[: order.sizes[K]], model.space.w[member.me]
+    ranks, mine = order.ranks[: order.sizes[K]], own(model.space, member.me)
     first, last = share(member, order.sizes[N], 1)
+    load(model, order, mine.w, first, last)
     order.losses[member.me] = 0
     pieces = max(1, (last - first + model.piece - 1) // model.piece)
     for i in range(pieces):
         low, high = cut(last - first, 1, i, pieces)
-        forward(model, w, ranks, high - low, low)
-        loss(member, model, order, w, ranks, (first + low, first + high))
-        backward(model, w, ranks, high - low)
+        forward(model, mine, ranks, high - low, low)
+        loss(member, model, order, mine, ranks, (first + low, first + high))
+        backward(model, mine, ranks, high - low)
         own_gradients(member, model, ranks, high - low, i == 0)
     gradients(member, model, ranks, order.sizes[N])
     if member.me == 0:
@@ -98,12 +103,14 @@ def serve(member, model, order):
 
 
 @compiled
-def lead(member, model, order):
+def lead(member, model, order, x, labels):
     """Run a step with the rest of the team; returns -1, or the place of a bad label, and then nothing was done."""
-    head = model.layers[len(model.layers) - 1]
-    for i in range(order.sizes[N]):
-        if not 0 <= order.labels[i] < head[D_OUT]:
+    classes = model.layers[len(model.layers) - 1, D_OUT]
+    for i in range(labels.size):
+        if not 0 <= labels[i] < classes:
             return i
+        order.labels[i] = labels[i]
+    order.sizes[X] = x.ctypes.data
     weigh(model, order, order.ranks[: order.sizes[K]])  # before anybody else begins
     atomic_add(member.sync, TICKET, 1)
     step(member, model, order)
@@ -112,35 +119,46 @@ def lead(member, model, order):
 
 
 @compiled
-def forward(model, w, ranks, n, first):
+def load(model, order, w, first, last):
+    """Fetch the member's rows of the batch: lines that another core wrote would come, and go back, one by one."""
+    bottom, size = model.layers[0], order.sizes[ROW]
+    x = at_address(order.sizes[X] + first * size * w.itemsize, (last - first) * size, w)
+    if bottom[KERNEL] > 0:
+        load_images(x, w, bottom, last - first)
+    else:
+        copy(x, w[bottom[H] : bottom[H] + x.size])
+
+
+@compiled
+def forward(model, mine, ranks, n, first):
     """The logits of n rows of the batch, without the last bias; the member's row `first` is the first of them."""
     rows, last = n, len(model.layers) - 1
     for i in range(last + 1):
         layer = model.layers[i]
         if layer[KERNEL] > 0:
-            patches(w, layer, rows, first if i == 0 else 0)
+            patches(mine.w, layer, rows, first if i == 0 else 0)
         if layer[NESTED]:
-            nested_forward(model.space, w, layer, ranks, n * layer[POSITIONS])
+            nested_forward(mine, layer, ranks, n * layer[POSITIONS])
             rows = n * ranks.size
         else:
-            dense_forward(model.space, w, layer, rows * layer[POSITIONS])
+            dense_forward(mine, layer, rows * layer[POSITIONS])
         if layer[KERNEL] > 0:
-            bias_relu_pool(w, layer, bias(model.space.p, layer), model.layers[i + 1], rows)
+            bias_relu_pool(mine.w, layer, bias(mine.p, layer), model.layers[i + 1], rows)
         elif i < last:
-            bias_relu(view(w, layer[Y], rows, layer[D_OUT]), bias(model.space.p, layer))
+            bias_relu(view(mine.w, layer[Y], rows, layer[D_OUT]), bias(mine.p, layer))
 
 
 @compiled
-def backward(model, w, ranks, n):
+def backward(model, mine, ranks, n):
     """The gradient of every intermediate, from that of the logits."""
-    rows = n * ranks.size
+    rows, w = n * ranks.size, mine.w
     for i in range(len(model.layers) - 1, -1, -1):
         layer, below = model.layers[i], model.layers[max(i - 1, 0)]
         if layer[NESTED]:
-            nested_backward(model.space, w, layer, ranks, n * layer[POSITIONS], layer[DH])
+            nested_backward(mine, layer, ranks, n * layer[POSITIONS], layer[DH])
             rows = n if layer[SHARES] else rows
         elif i > 0:
-            dense_backward(model.space, w, layer, rows * layer[POSITIONS], layer[DH])
+            dense_backward(mine, layer, rows * layer[POSITIONS], layer[DH])
         if i == 0:
             continue
         if layer[KERNEL] > 0:
@@ -196,24 +214,25 @@ def bias(buffer, layer):
 @compiled
 def log_variances(model, buffer):
     """s, the last parameter, or its gradient."""
-    return buffer[model.parameters[len(model.parameters) - 1, START] :]
+    s = model.parameters[len(model.parameters) - 1]
+    return buffer[s[START] : s[STOP]]
 
 
 @compiled
 def weigh(model, order, ranks):
     """The weights of the losses, which do not depend on the losses."""
     if order.sizes[VARIANT] != GIVEN:
-        s, nothing = log_variances(model, model.space.p), order.mean_losses[: ranks.size]
+        s, nothing = log_variances(model, model.space.p[0]), order.mean_losses[: ranks.size]
         nothing[:] = 0
         objective_forward_loop(nothing, s, ranks, order.sizes[VARIANT], order.weights[: ranks.size])
 
 
 @compiled
-def loss(member, model, order, w, ranks, rows):
+def loss(member, model, order, mine, ranks, rows):
     """What the member's rows add to the losses, and the gradient of the total over their logits."""
     head, n = model.layers[len(model.layers) - 1], rows[1] - rows[0]
-    z, labels = view(w, head[Y], n * ranks.size, head[D_OUT]), order.labels[rows[0] : rows[1]]
-    b, losses = bias(model.space.p, head), order.losses[member.me]
+    z, labels = view(mine.w, head[Y], n * ranks.size, head[D_OUT]), order.labels[rows[0] : rows[1]]
+    b, losses = bias(mine.p, head), order.losses[member.me]
     softmax_cross_entropy_rows(z, b, labels, order.sizes[N], order.weights, losses)
 
 
@@ -223,7 +242,7 @@ def total(model, order, ranks):
     losses, weights = order.mean_losses[: ranks.size], order.weights[: ranks.size]
     for k in range(ranks.size):
         losses[k] = order.losses[:, k].sum()
-    s, ds = log_variances(model, model.space.p), log_variances(model, model.space.g[0])
+    s, ds = log_variances(model, model.space.p[0]), log_variances(model, model.space.g[0])
     if order.sizes[VARIANT] == GIVEN:
         ds[:] = 0
         order.results[TOTAL] = 0
@@ -243,10 +262,11 @@ def finish(member, model, order):
     combine(member, model.parameters, space.g)
     if limit < np.inf:
         norm = clip(member, g, model.parameters, limit, found)
+    p = own(space, member.me).p
     update(
-        member, order.sizes[OPTIMIZER], model.parameters, order.rates, space.p, g, model.m, model.v, found,
-        limit == np.inf,
-    )  # fmt: skip
+        member, order.sizes[OPTIMIZER], model.parameters, order.rates, p, g, model.m, model.v, found, limit == np.inf
+    )
+    hand_over(member, model.parameters, space.p)
     barrier(member)
     if member.me == 0:
         order.results[NORM] = norm if limit < np.inf else np.sqrt(found[:, SQUARES].sum())
