@@ -25,6 +25,7 @@ extensions = [
     "module_pages",
     "navigation",
     "source_pages",
+    "unbroken",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 highlight_language = "none"  # a block without a language is a formula or output

@@ -87,3 +87,9 @@ def test_formulas_are_mathml(site):
 def test_search_knows_the_words_of_the_pages(site):
     index = (site["search.html"].path.parent / "searchindex.js").read_text()
     assert all(f'"{word}"' in index or f"{word}:" in index for word in ("docs/ops/nested_linear", "docs/api/ops"))
+
+
+def test_ranges_in_tables_are_not_broken(site):
+    cells = re.findall(r"<td.*?</td>", site["docs/results/speed.html"].path.read_text(), re.DOTALL)
+    ranges = [cell for cell in cells if re.search(r"\([\d.]+-[\d.]+\)", cell)]
+    assert ranges and all('<span class="unbroken">(' in cell for cell in ranges)
