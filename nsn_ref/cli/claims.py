@@ -61,8 +61,9 @@ def _table(claims):
     counts = Counter(claim.status for claim in claims)
     caption = ", ".join([f"{len(claims)} claims", *(f"{count} {status}" for status, count in counts.items())])
     table = Table(box=box.SIMPLE_HEAD, caption=caption, caption_justify="left")
-    for column in ("claim", "statement", "status"):
-        table.add_column(column, no_wrap=column == "claim")
+    table.add_column("claim", no_wrap=True)
+    table.add_column("statement")
+    table.add_column("status", max_width=10)  # "hypothesis": the room is the statement's
     for column in ("theorems", "tests"):
         table.add_column(column, justify="right", no_wrap=True)
     for claim in claims:
