@@ -68,7 +68,7 @@ def adapt(
 
     Raises
     ------
-    FileError, OptionError, ShapeError, DTypeError, NonFiniteError, RankError, LabelError
+    FileError, OptionError, ShapeError, DTypeError, NonFiniteError, RankError, LabelError, DataError
     """
     checks.choice("adapt", "method", method, METHODS)
     checks.integer("adapt", "seed", seed, 0)

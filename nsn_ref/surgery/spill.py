@@ -6,12 +6,12 @@ import numpy as np
 
 
 class Spilled:
-    """Zeros at first; files of the system's temporary folder, which may lie in memory, are not for it.
+    """Zeros at first, then what is written.
 
     Parameters
     ----------
     path : Path
-        Of a new file.
+        Of a new file, on a disk: the system's temporary folder may lie in memory.
     shape : tuple of int
     dtype : dtype
 
