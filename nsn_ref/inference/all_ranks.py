@@ -1,6 +1,7 @@
 """A network at many ranks in one call: its logits, or only how well it does.
 
-Rows and ranks are taken in pieces, so that memory does not grow with either: what is kept is the result.
+Rows and ranks are taken in pieces, so that memory does not grow with either: what is kept is the result. Blocks of rows
+go side by side in threads; how they are cut, and so each number, does not depend on how many there are.
 """
 
 from typing import NamedTuple
@@ -9,7 +10,8 @@ import numpy as np
 
 from nsn_ref import checks
 from nsn_ref.errors import DTypeError
-from nsn_ref.inference.pieces import pieces
+from nsn_ref.inference.pieces import Space, cut, pieces
+from nsn_ref.inference.threads import side_by_side
 from nsn_ref.kernels.common import FLOATS, compiled, output, plain
 from nsn_ref.kernels.softmax_cross_entropy import exponentials_loop, flat_labels
 from nsn_ref.kernels.sums import add
@@ -52,8 +54,15 @@ def logits_at_ranks(net, params, x, ranks=None, *, out=None):
     logits = output(name, out, (len(ranks), *net.logits_shape(x.shape)), x.dtype)
     x = _flat(net, x)
     flat = logits.reshape(len(ranks), len(x), logits.shape[-1])
-    for some, at, z in pieces(net, params, x, ranks):
-        flat[at, some] = z
+    blocks, count = cut(net, x, ranks)
+
+    def fill(blocks):
+        space = Space(x.dtype)
+        for block in blocks:
+            for at, z in pieces(net, params, x[block], ranks, count, space):
+                flat[at, block] = z
+
+    side_by_side(fill, blocks)
     return logits
 
 
@@ -82,13 +91,21 @@ def scores_at_ranks(net, params, x, labels, ranks=None):
     *shape, classes = net.logits_shape(x.shape)
     checks.labels(name, "labels", labels, tuple(shape), classes)
     checks.not_empty(name, "x", x)
-    labels, losses, correct = flat_labels(labels), np.zeros(len(ranks)), np.zeros(len(ranks), np.int64)
-    for some, at, z in pieces(net, params, _flat(net, x), ranks):
-        z = plain(rows(z))
-        top, e = np.empty(len(z), z.dtype), np.empty_like(z)
-        exponentials_loop(z, top, e)
-        score_loop(z, top, e, labels[some], at, losses, correct)
-    losses /= labels.size
+    x, labels = _flat(net, x), flat_labels(labels)
+    blocks, count = cut(net, x, ranks)
+    losses, correct = np.zeros((len(blocks), len(ranks))), np.zeros((len(blocks), len(ranks)), np.int64)
+
+    def score(numbered_blocks):
+        space = Space(x.dtype)
+        for i, block in numbered_blocks:
+            for at, z in pieces(net, params, x[block], ranks, count, space):
+                z = plain(rows(z))
+                top, e = np.empty(len(z), z.dtype), np.empty_like(z)
+                exponentials_loop(z, top, e)
+                score_loop(z, top, e, labels[block], at, losses[i], correct[i])
+
+    side_by_side(score, list(enumerate(blocks)))
+    losses, correct = losses.sum(axis=0) / labels.size, correct.sum(axis=0)
     checks.arrays(name, losses=(losses, "K"))
     return RankScores(tuple(ranks.tolist()), losses, correct / labels.size)
 

@@ -18,31 +18,34 @@ from nsn_ref.nets.chain import run_forward
 from nsn_ref.nets.conv_layers import NestedConv2d
 from nsn_ref.nets.layers import NestedLinear
 
-ROW_NUMBERS = 1 << 17  # numbers in the widest activation of the rows that are taken together
+ROW_NUMBERS = 1 << 16  # numbers in the widest activation of the rows that are taken together
 NUMBERS = 1 << 18  # and in that of the ranks that are taken together: what the second-level cache holds
 SPREAD = 8  # how far ranks lie apart, at most, that are taken together: each pays for the components of the largest
 
 
-def pieces(net, params, x, ranks):
-    """(slice of the rows, indices into ranks, logits (K', n', C)), until every row has been at every rank."""
-    below, first, above = net.layers[: net.shared], net.layers[net.shared], net.layers[net.shared + 1 :]
+def cut(net, x, ranks):
+    """Slices of the rows that are taken together, and how many ranks are."""
     width = max(
         layer.positions * max(layer.d_in, layer.d_out, min(layer.R or 0, max(ranks)))
         for layer in linear_layers(net, x.shape)
     )
     height = max(1, min(len(x), ROW_NUMBERS // width))
-    count = max(1, NUMBERS // (height * width))
-    order, space = np.argsort(ranks, kind="stable"), Space(x.dtype)
-    for start in range(0, len(x), height):
-        some = slice(start, start + height)
-        if not net.nested_layers:
-            z, _ = run_forward(net.layers, params, x[some], (), kernels)
-            yield some, order, np.broadcast_to(z, (len(order), *z.shape))
-            continue
-        h, _ = run_forward(below, params, x[some], (), kernels)
-        continued = _Continued(first, params, h, space)
-        for at in _near(order, ranks, count):
-            yield some, at, _above(above, params, continued.outputs(ranks[at]), ranks[at], space)
+    blocks = [slice(start, start + height) for start in range(0, len(x), height)]
+    return blocks, max(1, NUMBERS // (height * width))
+
+
+def pieces(net, params, x, ranks, count, space):
+    """(indices into ranks, logits (K', n, C)), until all rows have been at every rank, `count` ranks at a time."""
+    below, first, above = net.layers[: net.shared], net.layers[net.shared], net.layers[net.shared + 1 :]
+    order = np.argsort(ranks, kind="stable")
+    if not net.nested_layers:
+        z, _ = run_forward(net.layers, params, x, (), kernels)
+        yield order, np.broadcast_to(z, (len(order), *z.shape))
+        return
+    h, _ = run_forward(below, params, x, (), kernels)
+    continued = _Continued(first, params, h, space)
+    for at in _near(order, ranks, count):
+        yield at, _above(above, params, continued.outputs(ranks[at]), ranks[at], space)
 
 
 def _near(order, ranks, count):

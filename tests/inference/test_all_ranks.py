@@ -4,6 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+import threadpoolctl
 from helpers import random_params
 
 from nsn_ref import MLP, ConvNet, ops
@@ -63,6 +64,18 @@ def test_every_rank_is_that_of_the_reference(small_pieces, rng, name, dtype):
         assert (np.abs(logits[rank - 1] - truth["logits"]) <= bound["logits"]).all()
         assert np.abs(scores.losses[rank - 1] - truth["loss"]) <= bound["loss"]
         assert scores.accuracies[rank - 1] == np.mean(truth["logits"].argmax(axis=-1) == labels)
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_bits_do_not_depend_on_the_number_of_threads(small_pieces, rng, name):
+    net, params, x, labels = drawn(rng, name, np.float32)
+    found = []
+    for threads in (1, 2, 3):
+        with threadpoolctl.threadpool_limits(threads):
+            found.append((logits_at_ranks(net, params, x), scores_at_ranks(net, params, x, labels)))
+    for logits, scores in found[1:]:
+        assert (logits == found[0][0]).all()
+        assert (scores.losses == found[0][1].losses).all() and (scores.accuracies == found[0][1].accuracies).all()
 
 
 @pytest.mark.parametrize("name", NETS)
