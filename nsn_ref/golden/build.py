@@ -13,6 +13,7 @@ from nsn_ref.errors import FileError, NeedMorePrecision, SuiteError
 from nsn_ref.files import write_atomically
 from nsn_ref.golden import contracts, schema, tensors, truth
 from nsn_ref.golden.cases import CASES
+from nsn_ref.golden.claimed import claims
 from nsn_ref.golden.suite import KINDS, MANIFEST, SCHEMA_VERSION, file_name
 
 SUITE_VERSION = "1"
@@ -130,6 +131,7 @@ def _entry(case, inputs, expected, bounds):
         "attrs": schema.encode_attrs(design.op, design.attrs),
         "flag": design.flag,
         "why": design.why,
+        "claims": claims(design.op, design.lane, case.dtype),
         "files": {kind: file_name(case.group, kind) for kind in KINDS},
         "inputs": [_described(name, x, x.dtype.name) | {"sha256": tensors.sha256(x)} for name, x in inputs.items()],
         "outputs": [

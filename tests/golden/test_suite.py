@@ -6,6 +6,7 @@ import shutil
 import jsonschema
 import pytest
 
+from nsn_ref import claims, ops
 from nsn_ref.errors import SuiteError
 from nsn_ref.golden import suite
 from nsn_ref.golden.locate import golden_dir, suite_dir
@@ -111,3 +112,15 @@ def test_a_wrong_manifest_is_refused(copy, change, message):
     edit(copy, change)
     with pytest.raises(SuiteError, match=message):
         suite.load(copy)
+
+
+def test_claims_are_those_of_the_ledger(manifest):
+    entries = manifest["cases"]
+    ledger = {claim.id: claim for claim in claims.load()}
+    for entry in entries:
+        assert set(entry["claims"]) <= ledger.keys()
+        assert ("FLT-3" in entry["claims"]) == (entry["lane"] == "exact")
+        if hasattr(ops, entry["op"]):
+            about_layers = [ledger[name] for name in entry["claims"] if not name.startswith("FLT")]
+            assert all(f"nsn_ref.ops.{entry['op']}" in claim.functions for claim in about_layers)
+    assert {"GRD-2", "OBJ-8", "GRD-6"} <= {name for entry in entries for name in entry["claims"]}
