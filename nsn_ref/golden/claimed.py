@@ -1,4 +1,4 @@
-"""The claims of the ledger (docs/claims.md) that a case bears out: what its operation computes, and why its bounds hold."""
+"""The claims of the ledger (docs/claims.md) that a case bears out: of its operation, and of its bounds."""
 
 from nsn_ref.golden import contracts
 
