@@ -4,7 +4,8 @@ Of its R components a layer uses the first ``used(ranks, k, R)`` at rank k. Thos
 ``used(k)`` serve the first k + 1 ranks and no other: one product over the rows of these ranks, which lie together. In
 the layer whose input the ranks still share, h and z have the rows of the batch once: forward, y of a rank is that of
 the next smaller one plus a block (prefix sums); backward, a block sees the sum of dy over the ranks that it serves
-(suffix sums).
+(suffix sums). A convolution has so many rows that products gain nothing from more of them, but much from more
+components: there each rank goes by itself. `part_of` tells these cases apart.
 """
 
 from typing import NamedTuple
@@ -13,7 +14,7 @@ import numpy as np
 
 from nsn_ref.kernels.common import compiled
 from nsn_ref.kernels.step.blas import multiply
-from nsn_ref.kernels.step.layout import BIAS, D_IN, D_OUT, DY, DZ, FIRST, POSITIONS, SECOND, SHARES, H, R, Y, Z
+from nsn_ref.kernels.step.layout import BIAS, D_IN, D_OUT, DY, DZ, FIRST, KERNEL, POSITIONS, SECOND, SHARES, H, R, Y, Z
 from nsn_ref.kernels.step.team import rows_of, share
 
 UNIT = 16  # columns that a member takes at a time: a cache line of float32, and the width of BLAS's own blocks
@@ -46,6 +47,20 @@ def own(space, me):
 def used(ranks, k, R):
     """Components that a layer of R uses at rank k, counted from 0; none beyond the last rank."""
     return min(ranks[k], R) if k < ranks.size else 0
+
+
+@compiled
+def part_of(layer, ranks, k, n):
+    """The k-th product of a layer, of whose rows n belong to each rank.
+
+    Its first row of h and z, its first row of y, how many rows, its first component, and the last + 1.
+    """
+    low, high = used(ranks, k + 1, layer[R]), used(ranks, k, layer[R])
+    if layer[SHARES]:
+        return 0, n * k, n, low, high
+    if layer[KERNEL] > 0:
+        return n * k, n * k, n, 0, high
+    return 0, 0, n * (k + 1), low, high
 
 
 @compiled
@@ -85,18 +100,18 @@ def nested_forward(mine, layer, ranks, n):
     d_in, d_out, size, shared = layer[D_IN], layer[D_OUT], layer[R], layer[SHARES] == 1
     zero, one = w.dtype.type(0), w.dtype.type(1)
     for k in range(ranks.size):
-        low, high = used(ranks, k + 1, size), used(ranks, k, size)
-        h, z = at(w, layer[H], d_in), at(w, layer[Z] + low, size)
+        first, _, rows, low, high = part_of(layer, ranks, k, n)
+        h, z = at(w, layer[H] + first * d_in, d_in), at(w, layer[Z] + first * size + low, size)
         A = at(p, layer[FIRST] + low * d_in, d_in)
-        multiply(mine.gemm, h, False, A, True, z, (n if shared else n * (k + 1), high - low, d_in), zero)
+        multiply(mine.gemm, h, False, A, True, z, (rows, high - low, d_in), zero)
     for k in range(ranks.size - 1, -1, -1):
-        low, high = used(ranks, k + 1, size), used(ranks, k, size)
-        start = layer[Y] + (n * k * d_out if shared else 0)
+        first, y_first, rows, low, high = part_of(layer, ranks, k, n)
+        start = layer[Y] + y_first * d_out
         if shared and low > 0:
             copy(w[start + n * d_out : start + 2 * n * d_out], w[start : start + n * d_out])
-        y, z, B = at(w, start, d_out), at(w, layer[Z] + low, size), at(p, layer[SECOND] + low * d_out, d_out)
-        rows = n if shared else n * (k + 1)
-        multiply(mine.gemm, z, False, B, False, y, (rows, d_out, high - low), one if low > 0 else zero)
+        z, B = at(w, layer[Z] + first * size + low, size), at(p, layer[SECOND] + low * d_out, d_out)
+        y, beta = at(w, start, d_out), one if low > 0 else zero
+        multiply(mine.gemm, z, False, B, False, y, (rows, d_out, high - low), beta)
 
 
 @compiled
@@ -106,21 +121,19 @@ def nested_backward(mine, layer, ranks, n, dh):
     d_in, d_out, size, shared = layer[D_IN], layer[D_OUT], layer[R], layer[SHARES] == 1
     zero, one, block = w.dtype.type(0), w.dtype.type(1), n * layer[D_OUT]
     for k in range(ranks.size):
-        low, high = used(ranks, k + 1, size), used(ranks, k, size)
-        start = layer[DY] + (k * block if shared else 0)
+        first, y_first, rows, low, high = part_of(layer, ranks, k, n)
+        start = layer[DY] + y_first * d_out
         if shared and k > 0:
             add(w[start - block : start], w[start : start + block])
-        dy, dz, B = at(w, start, d_out), at(w, layer[DZ] + low, size), at(p, layer[SECOND] + low * d_out, d_out)
-        rows = n if shared else n * (k + 1)
-        multiply(mine.gemm, dy, False, B, True, dz, (rows, high - low, d_out), zero)  # y += z @ B
+        dz, B = at(w, layer[DZ] + first * size + low, size), at(p, layer[SECOND] + low * d_out, d_out)
+        multiply(mine.gemm, at(w, start, d_out), False, B, True, dz, (rows, high - low, d_out), zero)  # y += z @ B
     if dh < 0:
         return
     for k in range(ranks.size - 1, -1, -1):
-        low, high = used(ranks, k + 1, size), used(ranks, k, size)
-        dz, A = at(w, layer[DZ] + low, size), at(p, layer[FIRST] + low * d_in, d_in)
-        rows = n if shared else n * (k + 1)
-        beta = one if low > 0 else zero
-        multiply(mine.gemm, dz, False, A, False, at(w, dh, d_in), (rows, d_in, high - low), beta)  # z = h @ A.T
+        first, _, rows, low, high = part_of(layer, ranks, k, n)
+        dz, A = at(w, layer[DZ] + first * size + low, size), at(p, layer[FIRST] + low * d_in, d_in)
+        to, beta = at(w, dh + first * d_in, d_in), one if low > 0 else zero
+        multiply(mine.gemm, dz, False, A, False, to, (rows, d_in, high - low), beta)  # z = h @ A.T
 
 
 @compiled
@@ -149,17 +162,16 @@ def nested_weights(member, space, layer, ranks, batch, fresh):
         view(g, layer[SECOND], size, d_out)[unused:] = 0
     for other in range(member.threads):
         w, n = space.w[other], rows_of(other, member.threads, batch) * layer[POSITIONS]
-        beta = zero if fresh and other == 0 else one
         for k in range(ranks.size):
-            low, high = used(ranks, k + 1, size), used(ranks, k, size)
-            rows = n if shared else n * (k + 1)
-            dy, h = at(w, layer[DY] + (n * k * d_out if shared else 0), d_out), at(w, layer[H], d_in)
-            z, dz = at(w, layer[Z] + low, size), at(w, layer[DZ] + low, size)
+            first, y_first, rows, low, high = part_of(layer, ranks, k, n)
+            beta = zero if fresh and other == 0 and first == 0 else one  # the rows before have been there
+            dy, h = at(w, layer[DY] + y_first * d_out, d_out), at(w, layer[H] + first * d_in, d_in)
+            z, dz = at(w, layer[Z] + first * size + low, size), at(w, layer[DZ] + first * size + low, size)
             dB, dA = at(g, layer[SECOND] + low * d_out, d_out), at(g, layer[FIRST] + low * d_in, d_in)
             multiply_part(member, space.gemm, z, dy, dB, (high - low, d_out, rows), beta)  # y += z @ B
             multiply_part(member, space.gemm, dz, h, dA, (high - low, d_in, rows), beta)  # z = h @ A.T
-    first = ranks.size - 1 if shared else 0  # the last suffix sum is the whole sum
-    bias_part(member, space, layer, first, ranks.size, batch, fresh)
+    first_block = ranks.size - 1 if shared else 0  # the last suffix sum is the whole sum
+    bias_part(member, space, layer, first_block, ranks.size, batch, fresh)
 
 
 @compiled
