@@ -68,7 +68,7 @@ def _step(stepper, net, data, seed, **changes):
 
 
 def _compiled(net, config, state, steps, engine):
-    return CompiledSteps(net, config, state, steps, config.batch_size)
+    return CompiledSteps(net, config, state, steps, (config.batch_size, net.widths[0]))
 
 
 def _inference(net, data, options, seed):
