@@ -217,6 +217,29 @@ def test_sums_that_may_round_are_no_exact_case(dtype, bits):
         exact_outputs("dense_forward", dtype, inputs, {})
 
 
+STAND_ALONE = ("average_pool2d", "conv2d", "embedding", "nested_conv2d", "nested_embedding", "relu", "rotary")
+
+
+@pytest.mark.parametrize("stem", STAND_ALONE)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_other_operations_have_exact_cases(stem, dtype, tmp_path, numpy_port, port_of):
+    """Any formula gives these bits, and one result that is off by a unit in its last place is noticed."""
+    asked = {"shape": {"n": 17}} if stem == "relu" else tiny(stem)  # 3 numbers may all be negative
+    plan = custom.build_cases(stem, tmp_path / "own", dtype=dtype, lane="exact", **asked)
+    cases = suite.load(tmp_path / "own")
+    assert len(cases) == len(plan.requests) and {case.lane for case in cases} == {"exact"}
+    assert not any(want.bound.any() for case in cases for want in case.outputs.values())
+    assert all(want.expected.any() for case in cases for want in case.outputs.values())
+
+    def answer(op, inputs, attrs, factor=1.0):
+        wide = {name: x.astype(np.float64) if tensors.is_float(x) else x for name, x in inputs.items()}
+        return {name: factor * x for name, x in as_arrays(evaluate(reference(), op, wide, attrs)).items()}
+
+    assert check(port_of(answer), in_float64(cases), require=["*"]).passed
+    off = check(port_of(partial(answer, factor=1 + 2.0**-52)), in_float64(cases))
+    assert all(result.status == "failed" for result in off.results)
+
+
 def in_random_order(a, b, rng):
     """A product of matrices that adds its terms one by one, in any order, in the format of the factors."""
     total = np.zeros((len(a), b.shape[1]), a.dtype)
@@ -281,7 +304,7 @@ def test_the_lane_is_exact_where_it_is_too_large_to_certify(monkeypatch):
     with pytest.raises(OptionError, match=message):
         custom.plan("nested_linear", lane="certified", **tiny("nested_linear"))
     monkeypatch.setattr(custom.plans, "MOST_OPERATIONS", 100)
-    with pytest.raises(OptionError, match=r"gelu_forward .* too large .* the exact lane is for linear layers only"):
+    with pytest.raises(OptionError, match=r"gelu_forward .* too large .*; only linear layers have none"):
         custom.plan("gelu", shape={"n": 1000})
 
 
@@ -392,7 +415,21 @@ LAYER = {"n": 3, "d_in": 7, "d_out": 5}
         ("nested_linear", {"shape": LAYER, "ranks": [2], "lane": "fast"}, OptionError, "unknown lane 'fast'"),
         ("nested_linear", {"shape": LAYER, "ranks": [2], "attrs": {"bias": "1"}}, OptionError, "has no 'bias' here"),
         ("dense", {"shape": LAYER, "ranks": [2]}, OptionError, "has no rank, but --ranks is given"),
-        ("relu", {"shape": {"n": 3}, "lane": "exact"}, OptionError, "relu_forward has no exact lane"),
+        ("gelu", {"shape": {"n": 3}, "lane": "exact"}, OptionError, "gelu_forward has no exact lane"),
+        (
+            "mlp_forward",
+            tiny("mlp_forward") | {"lane": "exact"},
+            OptionError,
+            "mlp_forward has no exact lane here: it is a net",
+        ),
+        (
+            "conv2d",
+            tiny("conv2d") | {"lane": "exact", "shape": tiny("conv2d")["shape"] | {"n": 10**7}},
+            OptionError,
+            "too large",
+        ),
+        ("mean_squared_error", {"shape": {"n": 3, "d": 1}, "lane": "exact"}, NeedMorePrecision, "not a power of two"),
+        ("decoder_loss_and_grads", {"ranks": [1], "attrs": {"family": "gpt_4"}}, OptionError, "family is 'gpt_4'"),
         ("average_pool2d", {"shape": {"n": 1, "c": 1, "H": 4, "W": 4}, "attrs": {"size": "a"}}, OptionError, "size"),
         ("gelu", {"shape": {"n": 3}, "attrs": {"approximate": "sigmoid"}}, NSNError, "approximate"),
     ],

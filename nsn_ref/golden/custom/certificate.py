@@ -10,7 +10,7 @@ import numpy as np
 
 from nsn_ref.certify import formats
 from nsn_ref.errors import NeedMorePrecision
-from nsn_ref.golden import contracts
+from nsn_ref.golden import contracts, truth
 from nsn_ref.golden.custom import linear
 
 
@@ -30,6 +30,18 @@ def exact_outputs(op, dtype, inputs, attrs):
     if not all((first[name] == x).all() for other in others for name, x in other.items()):
         raise NeedMorePrecision(f"{op}: two formulas disagree, so that one of them rounds")
     return first
+
+
+def exact_numbers(op, dtype, inputs, attrs):
+    """The same for any other operation, one number at a time: the certificate of `certify.exactness`.
+
+    Raises
+    ------
+    NeedMorePrecision
+    """
+    expected = truth.expected(op, inputs, attrs)
+    truth.bounds(op, "exact", dtype, inputs, attrs, expected)
+    return expected
 
 
 def _kind(contract):

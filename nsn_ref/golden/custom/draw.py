@@ -8,7 +8,7 @@ from nsn_ref.certify import formats
 from nsn_ref.errors import NeedMorePrecision
 from nsn_ref.golden import contracts, schema
 from nsn_ref.golden.cases.objective import distinct
-from nsn_ref.golden.custom.certificate import exact_outputs
+from nsn_ref.golden.custom.certificate import exact_numbers, exact_outputs
 
 _POSITIVE = ("losses", "norms", "first_losses", "weights")
 _SOFT = 16  # target probabilities are multiples of 1 / 16, so that they sum to 1 in every format
@@ -76,6 +76,35 @@ def integers(request, rng):
         except NeedMorePrecision:
             continue
     raise NeedMorePrecision(f"golden build: {request.op} has no exact case of this shape in {request.dtype}")
+
+
+def small_integers(request, rng):
+    """Integers of -2..2 without zero for any other operation, or else only signs; and the outputs.
+
+    Rotations are by quarter turns.
+
+    Raises
+    ------
+    NeedMorePrecision
+        No correct port is exact on them, as where a mean is over a number that is no power of two.
+    """
+    for largest in (2, 1):
+        drawn = {}
+        turns = rng.integers(0, 4, request.shape(request.tensors("inputs")["cos"])) if "tables" in request.attrs else 0
+        for name, tensor in request.tensors("inputs").items():
+            shape = request.shape(tensor)
+            if name in ("cos", "sin"):
+                values = np.array([1, 0, -1, 0] if name == "cos" else [0, 1, 0, -1])[turns]
+            elif tensor.kind != "float":
+                values = rng.integers(0, request.classes(name), shape)
+            else:
+                values = rng.choice([-1.0, 1.0], shape) * rng.integers(1, largest + 1, shape)
+            drawn[name] = _as_stored(values, tensor, request.dtype)
+        try:
+            return drawn, exact_numbers(request.op, request.dtype, drawn, request.attrs)
+        except NeedMorePrecision as error:
+            why = error
+    raise NeedMorePrecision(f"golden build: {request.op} has no exact case of this shape in {request.dtype}: {why}")
 
 
 def _integers(shape, variance, rng):

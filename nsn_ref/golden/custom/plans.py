@@ -12,10 +12,11 @@ from nsn_ref.errors import FileError, NeedMorePrecision, OptionError
 from nsn_ref.golden import build as builder
 from nsn_ref.golden import schema, truth
 from nsn_ref.golden.cases.case import Case, Design
+from nsn_ref.golden.coverage import RATIONAL
 from nsn_ref.golden.custom import cost, draw, given, linear
 from nsn_ref.golden.custom import truth as matrices
 from nsn_ref.golden.custom.bounds import bounds
-from nsn_ref.golden.custom.certificate import exact_outputs
+from nsn_ref.golden.custom.certificate import exact_numbers, exact_outputs
 from nsn_ref.golden.custom.requests import attributes, operations, requests
 
 LANES = ("certified", "exact")
@@ -87,17 +88,20 @@ def plan(op, *, shape=None, ranks=None, dtype="float32", lane=None, inputs=None,
         for request in asked:
             given.inputs(request, arrays)
     other = next((r.op for r in asked if r.op not in linear.OPERATIONS), None)
-    if lane == "exact" and other:
-        there = ", ".join(sorted(linear.OPERATIONS))
-        raise OptionError(f"golden build: {other} has no exact lane here, expected one of {there}")
+    if lane == "exact" and (rounding := next((r.op for r in asked if not _may_be_exact(r.op)), None)):
+        raise OptionError(f"golden build: {rounding} has no exact lane here: it is a net, irrational or a quotient")
     chosen = lane or "certified"
     costs = [_cost(request, chosen, arrays, seed) for request in asked]
-    if chosen == "certified" and (why := _too_large(asked, costs, other)):
+    if why := _too_large(asked, costs, chosen):
         if lane or other:
             raise OptionError(why)
         chosen = "exact"
         costs = [_cost(request, chosen, arrays, seed) for request in asked]
     return Plan(chosen, tuple(asked), seed, arrays, cost.Cost(*map(sum, zip(*costs, strict=True))))
+
+
+def _may_be_exact(op):
+    return op.startswith(RATIONAL) and not schema.operation(op).layout
 
 
 def _sizes(op, ranks, attrs, arrays, shape):
@@ -121,13 +125,17 @@ def _cost(request, lane, arrays, seed):
     return cost.of_numbers(request, _inputs(request, arrays, seed))
 
 
-def _too_large(asked, costs, other):
-    """Why the certified lane is not feasible, or None."""
+def _too_large(asked, costs, lane):
+    """Why a lane is not feasible, or None."""
     for request, needed in zip(asked, costs, strict=True):
         matrices_only = request.op in linear.OPERATIONS
         most, what = (MOST_MULTIPLY_ADDS, "multiply-adds") if matrices_only else (MOST_OPERATIONS, "operations")
+        if matrices_only and lane == "exact":
+            continue
         if needed.operations > most:
-            offer = "the exact lane is for linear layers only" if other else "--lane exact has no such limit"
+            offer = (
+                "--lane exact has no such limit" if matrices_only else "only linear layers have none, with --lane exact"
+            )
             size = f"about {needed.operations:.2g} {what}, at most {most:.2g}"
             return f"golden build: {request.op} of this shape is too large to certify: {size}; {offer}"
     return None
@@ -179,12 +187,14 @@ def _computed(plan, request):
 
 
 def _exact(plan, request):
+    of_matrices = request.op in linear.OPERATIONS
     if plan.arrays is None:
         rng = np.random.default_rng([plan.seed, *_case(request, "exact").id.encode()])
-        inputs, expected = draw.integers(request, rng)
+        inputs, expected = (draw.integers if of_matrices else draw.small_integers)(request, rng)
     else:
         inputs = given.inputs(request, plan.arrays)
-        expected = exact_outputs(request.op, request.dtype, inputs, request.attrs)
+        certified = exact_outputs if of_matrices else exact_numbers
+        expected = certified(request.op, request.dtype, inputs, request.attrs)
     return inputs, expected, {name: np.zeros(x.shape) for name, x in expected.items()}
 
 

@@ -1,5 +1,6 @@
 """What decoders have beside the layers of other networks, and whole decoders of five families."""
 
+from nsn_ref import checks
 from nsn_ref.golden.schema.functions import APPROXIMATE
 from nsn_ref.golden.schema.objectives import VARIANT
 from nsn_ref.golden.schema.parts import RANKS, Attr, Operation, Tensor, both_ways, optional, weight
@@ -45,6 +46,7 @@ _NET = (
 
 def parameters(attrs):
     """The parameters of a decoder, in the order of its layers."""
+    checks.choice("golden suite", "family", attrs["family"], tuple(FAMILIES))
     family = FAMILIES[attrs["family"]]
     norm = [("w", "hidden"), ("b", "hidden")][: 2 if family["norm"] == "layer_norm" else 1]
     own = [("embedding.E", "V hidden")]
