@@ -191,7 +191,7 @@ def dense_net(width, plan):
 
 def matched_width(flops, plan):
     """The hidden width whose dense network comes nearest to a number of FLOPs."""
-    return models.matched_width(flops, WIDTH, len(plan.hidden), CLASSES)
+    return models.matched_width(flops, lambda width: dense_net(width, plan))
 
 
 def by_rank(values):

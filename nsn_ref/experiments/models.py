@@ -20,11 +20,11 @@ def dense_flops(net):
     return dense_cost(linear_layers(net, (1, net.widths[0]))).flops
 
 
-def matched_width(flops, d_in, depth, classes):
-    """The hidden width whose dense network comes nearest to a number of FLOPs."""
+def matched_width(flops, net_of):
+    """The width whose network without factors, `net_of(width)`, comes nearest to a number of FLOPs."""
 
     def distance(width):
-        return abs(dense_flops(dense_net(d_in, width, depth, classes)) - flops)
+        return abs(dense_flops(net_of(width)) - flops)
 
     width = 1
     while distance(width + 1) < distance(width):

@@ -41,4 +41,5 @@ def test_smoke(name, tmp_path):
     text = (tmp_path / "out" / f"{name}.md").read_text()
     shown = set(re.findall(r"!\[[^]]+\]\(([^)]+)\)", text))
     assert written == {f"{name}.jsonl", f"{name}.md"} | shown and all(figure.startswith(name) for figure in shown)
+    assert "## What it means" in text
     assert "nan" not in text.lower().split() and not re.search(r"\{\w*\}", text)

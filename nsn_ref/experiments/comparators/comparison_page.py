@@ -4,7 +4,7 @@ import statistics
 
 from nsn_ref.experiments.comparators.figure_page import figure
 from nsn_ref.experiments.comparators.latency import ROWS
-from nsn_ref.experiments.comparators.methods import METHODS
+from nsn_ref.experiments.comparators.methods import KINDS, METHODS
 from nsn_ref.experiments.experiment import Page
 from nsn_ref.experiments.tables import at_ranks, choices, difference, interval, mean, percent, table, values
 
@@ -13,15 +13,15 @@ cross-validation. [Each method has a page](../comparators/index.md): its rule, i
 
 Held equal are the data, the number of epochs, the batches, optimiser, learning rate and schedule, weight decay and
 clipping; these were chosen for NSN and its specialists, not for each method. Held equal are the FLOPs of a prediction:
-for every rank of NSN a method has a member of the same FLOPs, as nearly as a whole hidden width allows. LoRA and DyLoRA
-cannot have that: merged into the frozen layers, their adapters cost what the dense network does, {dense:,} FLOPs at
-every rank. The cost of the training is not held equal; a table below shows it.
+for every rank of NSN a method has a member of the same FLOPs, as nearly as a whole hidden width allows. Three methods
+cannot have that. LoRA and DyLoRA: merged into the frozen layers, their adapters cost what the dense network does,
+{dense:,} FLOPs at every rank. Matryoshka heads: the layers before the representation run whole, so that
+the smallest budget costs {least:,} FLOPs; a budget is as many numbers of the representation as the rank. The cost of
+the training is not held equal; a table below shows it.
 
 {accuracy}
 
-Accuracies on held-out rows, in percent, means over the splits. At rank {smallest} NSN reaches {nsn:.1f} %, and the
-methods that narrow the hidden layers {narrow}: a layer of rank {smallest} hands {smallest} number{plural} on, a dense
-one of its FLOPs {width}.
+Accuracies on held-out rows, in percent, means over the splits.
 
 ![Accuracy against FLOPs and against the time of a prediction](comparators.png)
 
@@ -52,6 +52,13 @@ Microseconds of one call, on one thread, with one row and with {rows}: the best 
 and over the methods whose members have these shapes.
 
 {latencies}
+
+## What it means
+
+At rank {smallest} NSN reaches {nsn:.1f} %, and the methods that narrow the hidden layers {narrow}: a layer of rank
+{smallest} hands {smallest} number{plural} on, a dense one of its FLOPs {width}. A rank leaves the widths of all layers
+as they are, so that pretrained layers can be cut, and some of them; where a network may be narrowed from the start,
+that serves small budgets better {narrowed}.
 """
 
 
@@ -64,7 +71,7 @@ def page(records):
     flops = {m: next(iter(values(records, "flops", method=m).values())) for m in methods}
     rivals = [m for m in methods if m != "nsn"]
     to_nsn = {m: [difference(accuracy["nsn"][k], accuracy[m][k], 100) for k in budgets] for m in rivals}
-    equal = [each for m in rivals if METHODS[m].kind != "adapters" for each in to_nsn[m]]
+    equal = [each for m in rivals if KINDS[METHODS[m].kind] for each in to_nsn[m]]
     lost, won = sum(each.high < 0 for each in equal), sum(each.low > 0 for each in equal)
     narrow = [100 * mean(accuracy[m][0]) for m in methods if METHODS[m].kind == "widths"]
     body = PAGE.format(
@@ -73,11 +80,13 @@ def page(records):
         epochs=first["options"]["epochs"],
         splits=len({record["seed"] for record in records}),
         dense=next(flops[m][0] for m in methods if METHODS[m].kind == "adapters"),
+        least=flops["matryoshka"][0],
         accuracy=_accuracy(ranks, accuracy, flops),
         smallest=ranks[0],
         plural="" if ranks[0] == 1 else "s",
         nsn=100 * mean(accuracy["nsn"][0]),
         narrow=f"{min(narrow):.1f} to {max(narrow):.1f} %",
+        narrowed=at_ranks(_lost_to_all(ranks, to_nsn)),
         width=first["result"]["widths"][0],
         differences=_differences(ranks, to_nsn),
         verdicts="\n".join(_verdict(METHODS[m].label, ranks, to_nsn[m]) for m in rivals),
@@ -107,6 +116,12 @@ def _accuracy(ranks, accuracy, flops):
 def _differences(ranks, to_nsn):
     head = ["NSN minus", *(f"rank {rank}" for rank in ranks)]
     return table(head, [[METHODS[name].label, *map(interval, each)] for name, each in to_nsn.items()])
+
+
+def _lost_to_all(ranks, to_nsn):
+    """The ranks at which NSN loses to every method that narrows all hidden layers."""
+    narrow = [each for name, each in to_nsn.items() if METHODS[name].kind == "widths"]
+    return [rank for k, rank in enumerate(ranks) if all(each[k].high < 0 for each in narrow)]
 
 
 def _verdict(label, ranks, differences):

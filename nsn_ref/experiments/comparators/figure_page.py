@@ -3,10 +3,10 @@
 from nsn_ref.analysis.plots import COLOURS, STYLES
 from nsn_ref.experiments.comparators.methods import METHODS
 
-COLUMNS = {
-    "ranks": "budgets are ranks",
-    "widths": "budgets are hidden widths",
-    "adapters": "adapters of a frozen dense network",
+COLUMNS = {  # title to kinds of methods
+    "budgets are ranks": ("ranks",),
+    "budgets are hidden widths": ("widths",),
+    "budgets are of one layer, or of adapters": ("bottleneck", "representation", "adapters"),
 }
 PER_CENT = (20, 50, 80, 90, 95, 98, 99)
 
@@ -30,8 +30,8 @@ def figure(accuracy, costs):
     drawn = Figure(figsize=(13, 8), dpi=110, layout="constrained")
     panels = drawn.subplots(len(costs), len(COLUMNS), sharey=True, sharex="row")
     for row, (label, cost) in zip(panels, costs.items(), strict=True):
-        for axes, (kind, title) in zip(row, COLUMNS.items(), strict=True):
-            rivals = [name for name in accuracy if METHODS[name].kind == kind and name != "nsn"]
+        for axes, (title, kinds) in zip(row, COLUMNS.items(), strict=True):
+            rivals = [name for name in accuracy if METHODS[name].kind in kinds and name != "nsn"]
             for i, name in enumerate(["nsn", *rivals]):
                 _draw(axes, i, cost[name], accuracy[name], METHODS[name].label)
             axes.set(xlabel=label, title=title)

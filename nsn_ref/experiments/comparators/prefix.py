@@ -1,5 +1,7 @@
 """A dense network whose hidden layers run with their first units only: one network at many widths."""
 
+import itertools
+
 from nsn_ref import kernels
 from nsn_ref.nets.chain import run_backward, run_forward
 from nsn_ref.scalars import zeros_like
@@ -12,16 +14,17 @@ def part(net, width):
     ----------
     net : MLP
         Without nested layers.
-    width : int
-        Of all hidden layers.
+    width : int or tuple of int
+        Of all hidden layers, or of each.
 
     Returns
     -------
     dict of str to tuple of slice
     """
-    last, where = len(net.nested) - 1, {}
-    for i in range(last + 1):
-        outputs, inputs = slice(None if i == last else width), slice(width if i else None)
+    hidden = (width,) * (len(net.nested) - 1) if isinstance(width, int) else width
+    units = [slice(None), *map(slice, hidden), slice(None)]  # the input, the hidden layers, the output
+    where = {}
+    for i, (inputs, outputs) in enumerate(itertools.pairwise(units)):
         where |= {f"layers.{i}.W": (outputs, inputs), f"layers.{i}.b": (outputs,)}
     return where
 

@@ -7,7 +7,7 @@ from nsn_ref import checks
 from nsn_ref.analysis.cost import dense_cost, network_cost
 from nsn_ref.analysis.frontier import linear_layers
 from nsn_ref.experiments.digits import SETTINGS
-from nsn_ref.experiments.models import dense_net, matched_width
+from nsn_ref.experiments.models import dense_mlp, matched_width
 from nsn_ref.nets.mlp import MLP
 from nsn_ref.plain import make_plain
 from nsn_ref.training import samplers
@@ -56,14 +56,19 @@ class Setting:
         return MLP((self.d_in, *self.hidden, self.classes), R)
 
     def dense(self, width):
-        """A network without factors, its hidden layers of one width."""
-        return dense_net(self.d_in, width, len(self.hidden), self.classes)
+        """A network without factors, its hidden layers of one width (an int) or each of its own (a tuple)."""
+        widths = (width,) * len(self.hidden) if isinstance(width, int) else width
+        return dense_mlp((self.d_in, *widths, self.classes))
 
     @functools.cached_property
     def widths(self):
         """For each rank the hidden width at which a dense network comes nearest to its FLOPs; ascending."""
+        return self.matched(self.dense)
+
+    def matched(self, net_of):
+        """For each rank the width at which a network without factors, `net_of(width)`, comes nearest to its FLOPs."""
         costs = (multiply_adds(self.nested(self.R), rank) for rank in self.ranks)
-        return tuple(matched_width(2 * cost, self.d_in, len(self.hidden), self.classes) for cost in costs)
+        return tuple(matched_width(2 * cost, net_of) for cost in costs)
 
     def config(self, split, seed, **options):
         """The options of a training; the first twentieth of its steps warms up."""

@@ -13,7 +13,7 @@ from nsn_ref.experiments.comparators.setting import step_cost
 from nsn_ref.nets.layers import sum_grads
 
 
-def train_widths(split, setting, seed, draw, cotangents):
+def train_widths(split, setting, seed, draw, cotangents, widths=None):
     """Train the network of the largest width.
 
     Parameters
@@ -25,19 +25,23 @@ def train_widths(split, setting, seed, draw, cotangents):
         ``draw(rng, progress)``: the widths of a step.
     cotangents : callable
         ``cotangents(logits, labels, progress)``: the gradients of the step's loss by the logits at these widths.
+    widths : sequence of int or of tuple, optional
+        Those of the budgets, the last one the largest; a tuple has one width for each hidden layer. Default:
+        `Setting.widths`.
 
     Returns
     -------
     Family
     """
-    net = setting.dense(setting.widths[-1])
+    widths = setting.widths if widths is None else widths
+    net = setting.dense(widths[-1])
 
     def step(params, x, labels, rng, progress):
         loss = functools.partial(cotangents, progress=progress)
         return gradients(setting, net, params, x, labels, draw(rng, progress), loss)
 
     params, training = descend(initial(net, seed), step, split, setting, seed)
-    return Family(tuple(narrow(setting, net, params, width) for width in setting.widths), training, size(net))
+    return Family(tuple(narrow(setting, net, params, width) for width in widths), training, size(net))
 
 
 def gradients(setting, net, params, x, labels, widths, cotangents):

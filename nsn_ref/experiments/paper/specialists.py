@@ -25,9 +25,12 @@ def run(data, options, seed):
             "accuracy": accuracies(trained, rows, ranks),
             "flops": {str(r): network_flops(layers, r) for r in ranks},
         }
-    shape = data.x.shape[1], len(options["hidden"]), data.classes
-    width = matched_width(network_flops(layers, options["rank"]), *shape)
-    net = dense_net(shape[0], width, *shape[1:])
+
+    def dense(width):
+        return dense_net(data.x.shape[1], width, len(options["hidden"]), data.classes)
+
+    width = matched_width(network_flops(layers, options["rank"]), dense)
+    net = dense(width)
     trained = fit(net, rows, options, seed, **ALONE)
     return {"accuracy": accuracies(trained, rows, [1])["1"], "flops": dense_flops(net), "width": width}
 

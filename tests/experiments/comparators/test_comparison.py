@@ -7,7 +7,7 @@ pytest.importorskip("matplotlib")
 
 from nsn_ref.experiments.comparators.comparison import EXPERIMENT, cells, run
 from nsn_ref.experiments.comparators.comparison_page import page
-from nsn_ref.experiments.comparators.methods import METHODS
+from nsn_ref.experiments.comparators.methods import KINDS, METHODS
 from nsn_ref.experiments.data import made
 
 OPTIONS = {"R": 4, "hidden": [9, 11], "epochs": 2}
@@ -37,8 +37,15 @@ def test_a_cell_is_deterministic_and_of_equal_flops(clouds, name):
     assert all(each > 0 for each in (seconds["training"], *seconds["row"], *seconds["batch"]))
     nested = [2 * (r * (7 + 9) + r * (9 + 11) + 11 * 3) for r in (1, 2)]
     nested.append(2 * (min(4 * 16, 63) + min(4 * 20, 99) + 33))
-    for budget, flops, width in zip(nested, result["flops"], result["widths"], strict=True):
-        expected = {"ranks": budget, "widths": 2 * (10 * width + width**2), "adapters": 2 * (63 + 99 + 33)}
+    bottlenecks = [2 * (18 * width + 33) for width in range(1, 10)]
+    for k, (budget, flops, width) in enumerate(zip(nested, result["flops"], result["widths"], strict=True)):
+        expected = {
+            "ranks": budget,
+            "widths": 2 * (10 * width + width**2),
+            "bottleneck": min(bottlenecks, key=lambda flops: abs(flops - budget)),
+            "representation": 2 * (63 + 12 * (1, 2, 11)[k]),
+            "adapters": 2 * (63 + 99 + 33),
+        }
         assert flops == expected[METHODS[name].kind]
 
 
@@ -69,7 +76,7 @@ def test_the_page_says_where_nsn_loses_and_wins():
     for name, method in METHODS.items():
         if name != "nsn":
             assert f"- {method.label}: NSN loses at rank 1, wins at rank 4\n" in body
-    rivals = sum(method.kind != "adapters" for method in METHODS.values()) - 1
+    rivals = sum(KINDS[method.kind] for method in METHODS.values()) - 1
     assert f"NSN loses {rivals}, wins {rivals} and ties {rivals} of {3 * rivals} pairs" in body
     assert "| NSN | 50.0 | 70.0 | 90.0 | 70.0 |" in body
     assert "| slimmable | 60.0 | 70.0 | 80.0 | 70.0 |" in body

@@ -28,6 +28,10 @@ def test_no_other_width_is_nearer_to_a_budget(setting):
     assert sorted(set(setting.widths)) == list(setting.widths)
 
 
+def test_hidden_layers_may_have_widths_of_their_own(setting):
+    assert setting.dense((2, 5)).widths == (7, 2, 5, 3) and setting.dense(4).widths == (7, 4, 4, 3)
+
+
 def test_the_first_twentieth_of_the_steps_warms_up(setting, rows):
     long = Setting(d_in=7, classes=3, hidden=(13, 11), ranks=(1, 5), epochs=50)
     assert len(rows.x_train) == 80 and len(long.batches(rows, 0)) == 100
