@@ -93,7 +93,7 @@ class CompiledSteps:
     def last(self):
         """The `StepRecord` of the last finished step."""
         lr, ranks = self._order
-        result = self._step.result(ranks)
+        result = self._step.result()
         norm = result.grad_norm
         if not 0 < norm < float("inf"):  # its square overflows or underflows, or there is nothing to measure
             _, norm = clip_by_global_norm(self._weight_grads(), None)
@@ -138,7 +138,7 @@ class CompiledSteps:
     def _explain(self, ranks):
         """Name what is not finite, in the order in which a step comes upon it."""
         try:
-            result = self._step.result(ranks)
+            result = self._step.result()
             check_losses(ranks, result.losses, result.total)
             clip_by_global_norm(self._step.grads, None)
             self.net.check("after the update", self._step.params)

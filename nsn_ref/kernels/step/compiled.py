@@ -15,7 +15,7 @@ from nsn_ref.kernels.common import FLOATS, bound, plain
 from nsn_ref.kernels.step.layout import D_OUT, STOP, places, shown
 from nsn_ref.kernels.step.memory import aligned, whole_lines
 from nsn_ref.kernels.step.passes import Space
-from nsn_ref.kernels.step.step import DONE, GIVEN, OPTIMIZER, ROW, VARIANT, K, Model, N, Order, lead, serve
+from nsn_ref.kernels.step.step import DONE, GIVEN, OPTIMIZER, ROW, VARIANT, K, Lead, Model, N, Order, lead, serve
 from nsn_ref.kernels.step.team import Team
 from nsn_ref.kernels.step.update import FOUND
 from nsn_ref.ops.objective import VARIANTS
@@ -95,11 +95,12 @@ class CompiledStep(ABC):
             results=np.zeros(3),
         )
         self._order.sizes[OPTIMIZER], self._order.sizes[ROW] = OPTIMIZERS.index(optimizer), math.prod(self._row_shape)
+        self._places = None  # of the ranks of the last step, the largest first, if they were not in that order
         self._team = Team(self.threads)
         self._team.start(serve, self._model, self._order)
-        self._constant = self._team.member(0), self._model, self._order
+        self._held = Lead(self._team.member(0), self._model, self._order)
         batch = np.empty((rows, *self._row_shape), dtype)
-        self._lead = bound(lead, *self._constant, batch, self._order.labels)
+        self._lead = bound(lead, self._held, batch, self._order.labels)
 
     @abstractmethod
     def _multiply_adds(self):
@@ -150,35 +151,37 @@ class CompiledStep(ABC):
         """
         order, n, count = self._order, len(x), len(ranks)
         self._check(x, labels, ranks)
-        descending = _descending(ranks)
+        ordered = sorted(ranks, reverse=True)
+        self._places = None if ordered == [*ranks] else sorted(range(count), key=lambda k: -ranks[k])
         if weights is None:
             checks.choice(f"{self._name}.step", "objective", objective, VARIANTS)
             order.sizes[VARIANT] = VARIANTS.index(objective)
         else:
             order.sizes[VARIANT] = GIVEN
-            order.weights[:count] = [weights[k] for k in descending]
+            order.weights[:count] = weights if self._places is None else [weights[k] for k in self._places]
         order.sizes[N], order.sizes[K] = n, count
-        order.ranks[:count] = [ranks[k] for k in descending]
+        order.ranks[:count] = ordered
         RATES.pack_into(order.rates, 0, *rates[0], *rates[1])
         order.limit[0] = math.inf if clip is None else clip
         labels = plain(labels.astype(np.int64, copy=False))
         threads = self._blas.get_num_threads()
         self._blas.set_num_threads(1)  # the team goes in parallel, each member through products of its own
         try:
-            bad = self._lead(*self._constant, plain(x), labels)
+            bad = self._lead(self._held, plain(x), labels)
         finally:
             self._blas.set_num_threads(threads)
         if bad >= 0:
             expected = f"integers in 0..{self._model.layers[-1, D_OUT] - 1}"
             raise LabelError(f"{self._name}.step: labels has the label {labels[bad]}, expected {expected}")
-        return self.result(ranks)
+        return self.result()
 
-    def result(self, ranks):
-        """The `StepResult` of the last step, which had these ranks."""
-        order, count = self._order, len(ranks)
-        losses = order.mean_losses[:count].copy()
-        if count > 1 and not _is_descending(ranks):
-            losses[_descending(ranks)] = order.mean_losses[:count]
+    def result(self):
+        """The `StepResult` of the last step."""
+        order = self._order
+        descending = order.mean_losses[: order.sizes[K]]
+        losses = descending.copy()
+        if self._places is not None:
+            losses[self._places] = descending
         total, norm, non_finite = order.results.tolist()
         return StepResult(total, losses, norm, non_finite == 0 and math.isfinite(total))
 
@@ -209,15 +212,6 @@ class CompiledStep(ABC):
             raise ShapeError(
                 f"{self._name}.step: ranks has {len(ranks)} ranks, expected at most {len(self._order.ranks)}"
             )
-
-
-def _descending(ranks):
-    """Places of the ranks, the largest rank first."""
-    return range(len(ranks)) if _is_descending(ranks) else sorted(range(len(ranks)), key=lambda k: -ranks[k])
-
-
-def _is_descending(ranks):
-    return list(ranks) == sorted(ranks, reverse=True)
 
 
 def describe(value):

@@ -3,6 +3,8 @@
 from typing import NamedTuple
 
 import numpy as np
+from numba import types
+from numba.experimental import structref
 
 from nsn_ref.kernels.common import compiled
 from nsn_ref.kernels.objective import objective_backward_loop, objective_forward_loop
@@ -102,9 +104,31 @@ def serve(member, model, order):
         step(member, model, order)
 
 
+@structref.register
+class _LeadType(types.StructRef):
+    """The compiler's name for `Lead`."""
+
+
+class Lead(structref.StructRefProxy):
+    """What the calling thread knows, by one reference: Python would hand over two dozen arrays anew at each step."""
+
+    def __new__(cls, member, model, order):
+        """Made by compiled code, which is cached; the class alone would compile it in every process."""
+        return _hold(member, model, order)
+
+
+structref.define_proxy(Lead, _LeadType, ["member", "model", "order"])
+
+
 @compiled
-def lead(member, model, order, x, labels):
+def _hold(member, model, order):
+    return Lead(member, model, order)
+
+
+@compiled
+def lead(held, x, labels):
     """Run a step with the rest of the team; returns -1, or the place of a bad label, and then nothing was done."""
+    member, model, order = held.member, held.model, held.order
     classes = model.layers[len(model.layers) - 1, D_OUT]
     for i in range(labels.size):
         if not 0 <= labels[i] < classes:
