@@ -17,7 +17,7 @@ STORED = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}
 SHORTER = {8: "bfloat16", 11: "float16 or TF32", 24: "float32"}
 SHORTER_THAN = {"float64": (24,), "float32": (11, 8), "tf32": (8,)}
 ROUNDINGS = 64  # how far from a pattern an answer may lie, in roundings of its largest element
-PART = 0.25  # and as a part of its distance from the truth
+PART = 0.25  # and as a part of its distance from the truth, and of the pattern: else next to nothing would do as well
 MANY = 3  # elements that show a pattern
 
 
@@ -82,8 +82,9 @@ class _Match:
 
     def tolerance(self, other):
         """How far the answer may lie from a pattern."""
-        roundings = 8 * self.bound[np.isfinite(self.bound)].max(initial=0) + ROUNDINGS * self.u * np.abs(other).max()
-        return min(roundings, PART * self.distance)
+        largest = np.abs(other).max()
+        roundings = 8 * self.bound[np.isfinite(self.bound)].max(initial=0) + ROUNDINGS * self.u * largest
+        return min(roundings, PART * self.distance, PART * largest)
 
 
 def _not_finite(got):
@@ -150,7 +151,9 @@ def _rearranged(match):
         got, expected = (x.reshape(len(x), -1) for x in (got, expected))
         nearest = np.array([np.abs(row - expected).max(axis=1).argmin() for row in got])
         moved = nearest != np.arange(len(got))
-        if expected[nearest][moved].any() and np.abs(got - expected[nearest]).max() <= match.tolerance(match.expected):
+        if expected[nearest][moved].any() and np.abs(got - expected[nearest]).max() <= match.tolerance(
+            expected[nearest]
+        ):
             return _order(nearest, axis)
     return None
 
@@ -194,6 +197,8 @@ def _noise(match, contract):
         return None
     promised = BITS.get(contract, 53)
     bits = promised - np.log2(10 * np.median(rho))  # a correct result lies at about a tenth of its bound
+    if np.abs(errors).max() > 2.0 ** (4 - bits) * np.abs(match.expected).max():  # too large for what they would be
+        return None
     if any(abs(bits - short) <= 2 for short in SHORTER_THAN.get(contract, ())):
         return f"the errors have the size of roundings to about {bits:.0f} bits: sums or operands in a shorter format"
     if promised <= 11 and bits > promised - 8:
