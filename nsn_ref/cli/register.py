@@ -1,4 +1,4 @@
-"""The list of commands, in the order that `nsn-ref --help` shows them."""
+"""The list of commands, in the order that `nsn-ref --help` shows them, groups last."""
 
 import inspect
 
