@@ -59,7 +59,7 @@ class CompiledStep(ABC):
     Attributes
     ----------
     params, grads, m, v : dict of str to ndarray
-        Views into the buffers, zero at the start.
+        Views into the buffers, zero at the start; `load` changes them, for each thread may have its own copy.
     threads : int
     """
 

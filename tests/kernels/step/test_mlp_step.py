@@ -96,6 +96,18 @@ def test_the_update_is_that_of_the_kernels(rng, optimizer, dtype, clip):
         assert clip is None or norm == pytest.approx(clip, rel=1e-5)
 
 
+def test_every_member_goes_on_with_what_the_others_updated(rng):
+    net, ranks, rows = NETS["first layer shared"]
+    params, x, labels = problem(rng, net, (rows, *net.widths[:1]), np.float64)
+    found = []
+    for threads in (1, 2, 3):
+        with loaded(net, params, x.shape, threads=threads) as step:
+            rates = [(adamw_rates(t, lr=0.1),) * 2 for t in range(1, 6)]
+            found.append([step.step(x, labels, ranks, rate).losses for rate in rates])
+    np.testing.assert_allclose(found[1:], [found[0]] * 2, rtol=1e-9)
+    assert found[0][-1].max() < 0.9 * found[0][0].min()
+
+
 @pytest.mark.parametrize("scale", [1e-200, 1e200])
 def test_clipping_neither_overflows_nor_underflows(rng, scale):
     net, ranks, rows = NETS["one rank"]
