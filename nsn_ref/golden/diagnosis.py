@@ -151,9 +151,8 @@ def _rearranged(match):
         got, expected = (x.reshape(len(x), -1) for x in (got, expected))
         nearest = np.array([np.abs(row - expected).max(axis=1).argmin() for row in got])
         moved = nearest != np.arange(len(got))
-        if expected[nearest][moved].any() and np.abs(got - expected[nearest]).max() <= match.tolerance(
-            expected[nearest]
-        ):
+        pattern = expected[nearest]
+        if pattern[moved].any() and np.abs(got - pattern).max() <= match.tolerance(pattern):
             return _order(nearest, axis)
     return None
 
