@@ -112,7 +112,8 @@ def test_balancing_by_powers_of_two_changes_no_bit(layer, module):
 @pytest.mark.claim("GAU-7")
 @given(layers(engines=(RATIONAL,)), modules, st.data())
 def test_any_gauge_changes_outputs_by_rounding_only(layer, module, data):
-    """Any other gauge, balancing among them, changes a computed output by rounding only: two roundings in each term.
+    """Any other gauge, balancing among them, changes a computed output by rounding only, without underflow or overflow:
+    two roundings in each term.
 
     A term b_oi (a_ij x_j) has d_in roundings at most in the inner product, r in the outer one, one when the bias is
     added, and two from the scalings.
