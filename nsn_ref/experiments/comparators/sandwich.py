@@ -1,6 +1,6 @@
 """The sandwich rule, and in-place distillation.
 
-Source: Yu & Huang, arXiv:1903.05134, sec. 3.2 and 3.3.
+Source: Yu & Huang, arXiv:1903.05134, Algorithm 1.
 """
 
 import numpy as np
