@@ -11,7 +11,7 @@ import numpy as np
 from nsn_ref import checks
 from nsn_ref.blas import chosen_blas
 from nsn_ref.errors import DTypeError, LabelError, ShapeError
-from nsn_ref.kernels.common import FLOATS, bound, plain
+from nsn_ref.kernels.common import FLOATS, bound, flat, plain
 from nsn_ref.kernels.step.layout import D_OUT, STOP, places, shown
 from nsn_ref.kernels.step.memory import aligned, whole_lines
 from nsn_ref.kernels.step.passes import Space
@@ -99,7 +99,7 @@ class CompiledStep(ABC):
         self._team = Team(self.threads)
         self._team.start(serve, self._model, self._order)
         self._held = Lead(self._team.member(0), self._model, self._order)
-        batch = np.empty((rows, *self._row_shape), dtype)
+        batch = np.empty(rows * math.prod(self._row_shape), dtype)  # one axis, so that all nets share the compiled code
         self._lead = bound(lead, self._held, batch, self._order.labels)
 
     @abstractmethod
@@ -167,7 +167,7 @@ class CompiledStep(ABC):
         threads = self._blas.get_num_threads()
         self._blas.set_num_threads(1)  # the team goes in parallel, each member through products of its own
         try:
-            bad = self._lead(self._held, plain(x), labels)
+            bad = self._lead(self._held, flat(x), labels)
         finally:
             self._blas.set_num_threads(threads)
         if bad >= 0:

@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+from numba import types
 from steps import STILL, assert_within_bounds, certified_problem, loaded, problem
 
 from nsn_ref.errors import OptionError, ShapeError
 from nsn_ref.kernels.step import ConvStep, image_layout
+from nsn_ref.kernels.step.step import lead
 from nsn_ref.nets.convnet import ConvNet
+from nsn_ref.nets.mlp import MLP
 
 # channels, classes, R, ...; ranks; shape of a batch
 NETS = {
@@ -59,6 +62,15 @@ def test_layouts_of_the_input_do_not_matter_and_equal_calls_give_equal_bits(rng,
             step.step(like, labels, ranks, (STILL, STILL))
             found.append({name: g.copy() for name, g in step.grads.items()})
     assert all((found[0][name] == other[name]).all() for other in found[1:] for name in other)
+
+
+def test_perceptrons_and_convolutional_nets_share_one_compiled_function(rng):
+    """What is compiled for the one, by `nsn-ref warm` say, serves the other."""
+    for net, shape in ((MLP((5, 7, 3), R=3), (2, 5)), (ConvNet((1, 2), 3, R=3), (2, 1, 3, 2))):
+        params, x, labels = problem(rng, net, shape, np.float32)
+        with loaded(net, params, shape) as step:
+            step.step(x, labels, (3, 1), (STILL, STILL))
+    assert sum(signature[1].dtype == types.float32 for signature in lead.signatures) == 1
 
 
 def test_parameters_are_seen_in_the_shapes_of_the_network(rng):
