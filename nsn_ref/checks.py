@@ -255,7 +255,7 @@ def ranks(function, values, R):
     """
     if not isinstance(values, (tuple, list, np.ndarray)) or len(values) == 0:
         raise RankError(f"{function}: ranks is {values!r}, expected a non-empty sequence of integers in 1..{R}")
-    if set(map(type, values)) == {int} and 1 <= min(values) and max(values) <= R:
+    if {*map(type, values)} == {int} and 1 <= min(values) <= max(values) <= R:
         return  # of many ranks each one's own check takes longer than a small layer
     for k, value in enumerate(values):
         rank(function, value, R, name=f"ranks[{k}]")

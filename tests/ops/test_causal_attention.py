@@ -159,7 +159,7 @@ def test_bad_input_is_named(rng):
     name = "causal_attention_forward"
     for shape in ((2, 2, 2, 5), (2, 3, 4, 5), (2, 3, 0, 5)):
         got = rf"k has {shape[1]} positions and {shape[2]} heads"
-        with pytest.raises(ShapeError, match=rf"{name}: {got}, expected at least the 3 positions of q and a divisor of"):
+        with pytest.raises(ShapeError, match=rf"{name}: {got}, expected at least the 3 positions of q and a divisor"):
             causal_attention_forward(q, np.ones(shape), np.ones(shape))
     with pytest.raises(
         ShapeError, match=rf"{name}: v has shape \(2, 3, 1, 5\), expected \(n, S, G, D\) = \(2, 3, 2, 5\)"
