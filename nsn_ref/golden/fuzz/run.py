@@ -6,6 +6,7 @@ import numpy as np
 
 from nsn_ref.errors import NeedMorePrecision
 from nsn_ref.golden import contracts, local, schema, truth
+from nsn_ref.golden.check import check
 from nsn_ref.golden.fuzz.formulas import run
 from nsn_ref.golden.fuzz.inputs import draw
 from nsn_ref.golden.fuzz.machine import Machine
@@ -113,6 +114,32 @@ def fuzz_stages(op, dtype, trials, rng, judge=local.judge):
             undecided += len(judged.undecided)
         done += SAME
     return Outcome(f"{op} by stages", dtype, done, rejected, worst, undecided)
+
+
+def fuzz_port(port, op, dtype, trials, rng):
+    """As `fuzz`, for a port: its answers to inputs that are drawn anew for each trial.
+
+    Parameters
+    ----------
+    port : PythonPort
+    op, dtype : str
+    trials : int
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    Outcome
+        `rejected` counts answers with another error as well; none is asked for what the port does not cover.
+    """
+    cases, unbounded = [], 0
+    while len(cases) < trials:
+        try:
+            cases.append(_case(op, dtype, *draw(op, dtype, rng)))
+        except NeedMorePrecision:
+            unbounded += 1
+    results = [r for r in check(port, cases, staged=False).results if r.status != "not covered"]
+    rejected = sum(result.status == "failed" for result in results)
+    return Outcome(op, dtype, len(results), rejected, max((r.rho for r in results), default=0.0), unbounded)
 
 
 def _case(op, dtype, inputs, attrs):
