@@ -1,6 +1,8 @@
 """The operations in plain NumPy, written from the formulas in the README of this folder; it imports nothing else.
 
 nsn-ref golden check golden/ports/numpy_port.py
+
+It is for reading and copying. (nsn_ref/golden/mutants/victim.py, in which mistakes are planted, is a text of its own.)
 """
 
 import math

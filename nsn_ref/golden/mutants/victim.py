@@ -1,7 +1,9 @@
 """A right port whose text is there to plant mistakes in: every operation, in every format, in plain NumPy.
 
-It is kept apart from the worked examples in golden/ports, which may change as their readers need; the replacements of
-`nsn_ref.golden.mutants.hand` match this text. `FORMAT` is set before a copy of the text is run.
+It has the formulas of golden/ports/numpy_port.py, and is kept apart from it on purpose. That one is an example for
+readers, rounds a result once, and may change as they need; this one rounds wherever a port of its format stores, and is
+one text without imports of ours, since copies of it are run and the replacements of `nsn_ref.golden.mutants.hand` match
+it. `FORMAT` is set before a copy is run.
 
 Float64 cases are computed in float64, all others in float32: `store` rounds what a port in a shorter format would keep
 as a tensor, and `operand` what it would multiply.
