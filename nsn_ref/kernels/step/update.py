@@ -105,6 +105,8 @@ def hand_over(member, parameters, ps):
     Past the cache: a line that another core has read is changed in its place one at a time, 70 nanoseconds each where
     the cores are far apart; written to memory, it is fetched from there like any other.
     """
+    if len(ps) < member.threads:  # all have one copy
+        return
     for i in range(len(parameters) - 1):
         first, last = part(member, parameters[i])
         for other in range(len(ps)):
