@@ -27,7 +27,7 @@ def figure(accuracy, costs):
     """
     from matplotlib.figure import Figure
 
-    drawn = Figure(figsize=(13, 8), dpi=110, layout="constrained")
+    drawn = Figure(figsize=(13, 9), dpi=110, layout="constrained")
     panels = drawn.subplots(len(costs), len(COLUMNS), sharey=True, sharex="row")
     for row, (label, cost) in zip(panels, costs.items(), strict=True):
         for axes, (title, kinds) in zip(row, COLUMNS.items(), strict=True):
@@ -39,8 +39,8 @@ def figure(accuracy, costs):
             axes.set_axisbelow(True)
         row[0].set(ylabel="accuracy on held-out rows (%)")
         _cost_scale(row[0])
-    for axes in panels[0]:
-        axes.legend(fontsize=8, loc="center right")
+    for axes in panels[-1]:  # below, where it hides no line
+        axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2)
     _error_scale(panels[0, 0], [100 - value for each in accuracy.values() for value in each])
     return drawn
 
