@@ -16,7 +16,8 @@ from safetensors.numpy import save_file
 
 from nsn_ref import load_run
 from nsn_ref.analysis.cost import dense_cost
-from nsn_ref.analysis.frontier import frontier, linear_layers
+from nsn_ref.analysis.frontier import frontier
+from nsn_ref.analysis.linear_layers import linear_layers
 from nsn_ref.experiments import digits_data
 
 HERE = Path(__file__).parent

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from nsn_ref import checks
-from nsn_ref.analysis.frontier import linear_layers, network_flops
+from nsn_ref.analysis.linear_layers import linear_layers, network_flops
 from nsn_ref.errors import OptionError
 from nsn_ref.experiments import models
 from nsn_ref.experiments.digits_data import CLASSES, WIDTH, load_scans, split, stratified_folds

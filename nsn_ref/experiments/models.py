@@ -1,7 +1,7 @@
 """Dense networks that cost as much as a nested one does at some rank."""
 
 from nsn_ref.analysis.cost import dense_cost
-from nsn_ref.analysis.frontier import linear_layers
+from nsn_ref.analysis.linear_layers import linear_layers
 from nsn_ref.nets.mlp import MLP
 
 

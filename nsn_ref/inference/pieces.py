@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from nsn_ref import kernels
-from nsn_ref.analysis.frontier import linear_layers
+from nsn_ref.analysis.linear_layers import linear_layers
 from nsn_ref.inference.one_rank import RELU
 from nsn_ref.kernels.bias import add_bias_loop
 from nsn_ref.kernels.common import plain

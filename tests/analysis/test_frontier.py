@@ -1,4 +1,4 @@
-"""The frontier against one forward pass written out, and costs counted by hand."""
+"""The frontier against one forward pass written out."""
 
 import json
 import math
@@ -8,7 +8,7 @@ import pytest
 
 from nsn_ref import MLP, ConvNet, TrainConfig, train
 from nsn_ref.analysis import frontier_files
-from nsn_ref.analysis.frontier import energies, frontier, linear_layers, log_variances, network_flops, trained_ranks
+from nsn_ref.analysis.frontier import energies, frontier, log_variances, trained_ranks
 from nsn_ref.errors import FileError, OptionError
 from nsn_ref.training.held_out import save_held_out
 
@@ -42,17 +42,6 @@ def test_accuracy_loss_and_cost_of_every_rank(trained):
         assert row.flops == 2 * (row.rank * (5 + 7) + 7 * 3)
         assert row.dense_share == row.flops / (2 * (5 * 7 + 7 * 3))
         assert row.s == run.params["s"][row.rank - 1]
-
-
-def test_layers_of_networks():
-    net = ConvNet((3, 5, 7), 2, 4)  # on 6 x 10 pixels, then 3 x 5 after the pool
-    layers = linear_layers(net, (11, 3, 6, 10))
-    assert [tuple(layer) for layer in layers] == [(3 * 9, 5, 4, 60), (5 * 9, 7, 4, 15), (7, 2, None, 1)]
-    assert network_flops(layers, 3) == 2 * (60 * 3 * (27 + 5) + 15 * 3 * (45 + 7) + 7 * 2)
-    dense = linear_layers(MLP((5, 7, 3), 1, nested=(False, False)), (4, 5))
-    assert network_flops(dense, 1) == 2 * (5 * 7 + 7 * 3)
-    sequence = linear_layers(MLP((5, 7, 3), 6), (4, 9, 5))  # nine tokens in each example
-    assert network_flops(sequence, 2) == 9 * 2 * (2 * (5 + 7) + 7 * 3)
 
 
 def test_energies_are_products_of_norms(rng):

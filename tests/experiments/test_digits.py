@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nsn_ref.analysis.cost import dense_cost
-from nsn_ref.analysis.frontier import linear_layers
+from nsn_ref.analysis.linear_layers import linear_layers
 from nsn_ref.errors import OptionError, RankError
 from nsn_ref.experiments import digits
 from nsn_ref.experiments.digits_data import Split

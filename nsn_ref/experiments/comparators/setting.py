@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from nsn_ref import checks
 from nsn_ref.analysis.cost import dense_cost, network_cost
-from nsn_ref.analysis.frontier import linear_layers
+from nsn_ref.analysis.linear_layers import linear_layers
 from nsn_ref.experiments.digits import SETTINGS
 from nsn_ref.experiments.models import dense_mlp, matched_width
 from nsn_ref.nets.mlp import MLP

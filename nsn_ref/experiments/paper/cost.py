@@ -6,7 +6,7 @@ import time
 import numpy as np
 
 from nsn_ref.analysis.cost import dense_cost
-from nsn_ref.analysis.frontier import linear_layers, network_flops
+from nsn_ref.analysis.linear_layers import linear_layers, network_flops
 from nsn_ref.experiments.experiment import Experiment
 from nsn_ref.experiments.models import dense_mlp
 from nsn_ref.experiments.paper.recipe import ALONE, EQ_3, SETTINGS, trained_ranks

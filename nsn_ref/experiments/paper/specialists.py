@@ -1,6 +1,6 @@
 """One nested network against a dense network of equal FLOPs for each rank."""
 
-from nsn_ref.analysis.frontier import linear_layers, network_flops
+from nsn_ref.analysis.linear_layers import linear_layers, network_flops
 from nsn_ref.experiments.data import split
 from nsn_ref.experiments.experiment import Experiment
 from nsn_ref.experiments.models import dense_flops, dense_net, matched_width
