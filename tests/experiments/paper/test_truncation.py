@@ -5,7 +5,8 @@ import pytest
 
 from nsn_ref.experiments.data import split
 from nsn_ref.experiments.paper import printed
-from nsn_ref.experiments.paper.truncation import cells, page, run
+from nsn_ref.experiments.paper.truncation import cells, run
+from nsn_ref.experiments.paper.truncation_page import page
 
 
 def test_truncation_is_a_cut(digits, options, runs, by_hand):
